@@ -1,0 +1,91 @@
+//! The short calls: who an agent is, what it asks for, that it lives, and what became of a batch.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use haywain_shared::ids::LeaseId;
+use haywain_shared::protocol::{
+    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, RegisterAnswer, RegisterRequest,
+    ReleaseRequest,
+};
+
+use crate::api::App;
+use crate::api::problem::{Failed, Json, Path};
+use crate::queue::waiting::next_lease;
+use crate::store::{AgentFacts, Beat, Failure, LeaseAsk, Registration};
+
+pub(super) async fn register(
+    State(app): State<App>,
+    Json(request): Json<RegisterRequest>,
+) -> Result<Json<RegisterAnswer>, Failed> {
+    let blenders: Vec<_> = request.blenders.iter().map(|blender| blender.version.as_str()).collect();
+    tracing::info!(agent = %request.agent_id, name = request.name, slots = request.slots, ?blenders, "agent registered");
+    let registration = Registration {
+        agent: request.agent_id,
+        incarnation: request.incarnation,
+        name: request.name,
+        slots: request.slots,
+        facts: AgentFacts { machine: request.machine, blenders: request.blenders },
+    };
+    app.store.register(registration).await?;
+    let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Ok(Json(RegisterAnswer {
+        lease_ttl_ms: ms(app.intervals.lease_ttl),
+        heartbeat_ms: ms(app.intervals.heartbeat),
+        poll_ms: ms(app.intervals.poll),
+    }))
+}
+
+pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseRequest>) -> Result<Response, Failed> {
+    let ask = LeaseAsk { agent: request.agent_id, incarnation: request.incarnation, request: request.request_id };
+    let Some(lease) = next_lease(&*app.store, ask, app.intervals.poll, &app.stop).await? else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    tracing::info!(
+        lease = %lease.id, epoch = lease.epoch, job = %lease.job, agent = %request.agent_id, frames = %lease.frames,
+        "batch leased"
+    );
+    let grant = LeaseGrant {
+        lease_id: lease.id,
+        epoch: lease.epoch,
+        job_id: lease.job,
+        scene: lease.scene,
+        frames: lease.frames,
+    };
+    Ok(Json(grant).into_response())
+}
+
+pub(super) async fn heartbeat(
+    State(app): State<App>,
+    Json(request): Json<HeartbeatRequest>,
+) -> Result<Json<HeartbeatAnswer>, Failed> {
+    let beat =
+        Beat { agent: request.agent_id, incarnation: request.incarnation, slots: request.slots, held: request.leases };
+    let leases = app.store.renew(beat).await?;
+    Ok(Json(HeartbeatAnswer { leases }))
+}
+
+pub(super) async fn fail(
+    State(app): State<App>,
+    Path(lease): Path<LeaseId>,
+    Json(report): Json<FailureReport>,
+) -> Result<StatusCode, Failed> {
+    tracing::warn!(%lease, frame = %report.frame, cause = %report.cause, message = report.message, "attempt failed");
+    let FailureReport { frame, cause, message, log_tail } = report;
+    app.store.fail(Failure { lease, frame, cause, message, log_tail }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn release(
+    State(app): State<App>,
+    Path(lease): Path<LeaseId>,
+    Json(request): Json<ReleaseRequest>,
+) -> Result<StatusCode, Failed> {
+    app.store.release(lease, request.frames).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn complete(State(app): State<App>, Path(lease): Path<LeaseId>) -> Result<StatusCode, Failed> {
+    app.store.complete(lease).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,131 @@
+//! `PUT /leases/{lease}/frames/{frame}`: a frame comes back. Its files are streamed into the blobs, checked, and recorded
+//! by one commit; until then they mean nothing.
+
+use axum::extract::State;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::http::StatusCode;
+use haywain_shared::frames::FrameNumber;
+use haywain_shared::ids::LeaseId;
+use haywain_shared::problem::ProblemKind;
+use haywain_shared::protocol::{FrameUpload, OutputFile, UPLOAD_META_PART, UploadAnswer, UploadOutcome};
+
+use crate::api::App;
+use crate::api::problem::{Failed, Json, Path};
+use crate::blobs::FrameFileName;
+use crate::store::{RenderedFrame, StoredFile};
+
+/// The most files that one frame may have.
+const MAX_FILES: usize = 1000;
+
+pub(super) async fn put_frame(
+    State(app): State<App>,
+    Path((lease, frame)): Path<(LeaseId, FrameNumber)>,
+    parts: Multipart,
+) -> Result<Json<UploadAnswer>, Failed> {
+    // In a task of its own: an agent that goes away ends the body, not the work, so that files which are stored and about
+    // to be recorded are never taken for abandoned, and abandoned ones are always removed.
+    let tasks = app.tasks.clone();
+    tasks
+        .spawn(receive(app, lease, frame, parts))
+        .await
+        .map_err(|error| Failed::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+async fn receive(
+    app: App,
+    lease: LeaseId,
+    frame: FrameNumber,
+    mut parts: Multipart,
+) -> Result<Json<UploadAnswer>, Failed> {
+    let upload = read_meta(&mut parts).await?;
+    if let Some(outcome) = app.store.foresee(lease, upload.job_id, frame).await? {
+        read_to_the_end(&mut parts).await?;
+        return Ok(Json(UploadAnswer { outcome }));
+    }
+    let mut stored = Vec::with_capacity(upload.files.len());
+    let received = receive_files(&app, &upload, &mut parts, &mut stored).await;
+    let keys: Vec<_> = stored.iter().map(|file| file.blob_key.clone()).collect();
+    if let Err(failed) = received {
+        app.blobs.discard(keys).await;
+        // If the body can't be read on, the agent is gone and needs no answer.
+        let _ = read_to_the_end(&mut parts).await;
+        return Err(failed);
+    }
+    let rendered = RenderedFrame {
+        lease,
+        job: upload.job_id,
+        frame,
+        render_ms: upload.render_ms,
+        peak_memory_bytes: upload.peak_memory_bytes,
+        files: stored,
+    };
+    let outcome = app.store.record(rendered).await;
+    if !matches!(outcome, Ok(UploadOutcome::Recorded)) {
+        app.blobs.discard(keys).await;
+    }
+    let outcome = outcome?;
+    tracing::info!(job = %upload.job_id, %frame, %lease, render_ms = upload.render_ms, ?outcome, "frame delivered");
+    Ok(Json(UploadAnswer { outcome }))
+}
+
+async fn read_meta(parts: &mut Multipart) -> Result<FrameUpload, Failed> {
+    let field = parts.next_field().await.map_err(broken)?;
+    let field = field
+        .filter(|field| field.name() == Some(UPLOAD_META_PART))
+        .ok_or_else(|| Failed::invalid(format!("the first part must be {UPLOAD_META_PART:?}")))?;
+    let bytes = field.bytes().await.map_err(broken)?;
+    let upload: FrameUpload = serde_json::from_slice(&bytes).map_err(|error| Failed::invalid(error.to_string()))?;
+    if upload.files.is_empty() || upload.files.len() > MAX_FILES {
+        return Err(Failed::invalid(format!("a frame has from 1 to {MAX_FILES} files, not {}", upload.files.len())));
+    }
+    Ok(upload)
+}
+
+/// An answer in mid-upload would be lost on a client that is still sending.
+async fn read_to_the_end(parts: &mut Multipart) -> Result<(), Failed> {
+    while let Some(mut field) = parts.next_field().await.map_err(broken)? {
+        while field.chunk().await.map_err(broken)?.is_some() {}
+    }
+    Ok(())
+}
+
+/// Stores the files one after the other. What is stored by the time of an error is in `stored`, for the caller to discard.
+async fn receive_files(
+    app: &App,
+    upload: &FrameUpload,
+    parts: &mut Multipart,
+    stored: &mut Vec<StoredFile>,
+) -> Result<(), Failed> {
+    for expected in &upload.files {
+        let field = parts.next_field().await.map_err(broken)?.ok_or_else(|| {
+            Failed::invalid(format!("{} files were announced and {} came", upload.files.len(), stored.len()))
+        })?;
+        stored.push(receive_file(app, upload, expected, field).await?);
+    }
+    if parts.next_field().await.map_err(broken)?.is_some() {
+        return Err(Failed::invalid(format!("more files came than the {} that were announced", stored.len())));
+    }
+    Ok(())
+}
+
+async fn receive_file(
+    app: &App,
+    upload: &FrameUpload,
+    expected: &OutputFile,
+    mut field: Field<'_>,
+) -> Result<StoredFile, Failed> {
+    let name = FrameFileName::new(&expected.name)?;
+    let mut file = app.blobs.begin_frame_file(upload.job_id, name).await?;
+    while let Some(piece) = field.chunk().await.map_err(broken)? {
+        file.write(piece).await?;
+    }
+    Ok(file.finish(expected).await?)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn broken(error: MultipartError) -> Failed {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Failed::new(ProblemKind::TooLarge, error.status(), error.body_text()),
+        _ => Failed::invalid(error.body_text()),
+    }
+}

@@ -1,0 +1,83 @@
+//! HTTP: handlers translate and decide nothing. Routes are split by who calls: [`render`] and [`status`] are the clients'
+//! two calls, [`agent`] is the agents' protocol.
+
+pub mod agent;
+mod body;
+mod problem;
+mod render;
+mod reply;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::response::Response;
+use axum::routing::{get, post};
+use haywain_shared::protocol::PREFIX;
+use haywain_shared::scene::SceneId;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::trace::TraceLayer;
+
+use crate::blobs::Blobs;
+use crate::store::Store;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub struct App {
+    /// The queue.
+    pub store: Arc<dyn Store>,
+    /// The files.
+    pub blobs: Blobs,
+    /// The scene of jobs that name none.
+    pub default_scene: Option<SceneId>,
+    /// The most frames in a job.
+    pub max_frames: u64,
+    /// The intervals that agents are told to keep.
+    pub intervals: Intervals,
+    /// Where work goes that must end well even when its caller has gone.
+    pub tasks: TaskTracker,
+    /// Cancelled when the orchestrator is to stop: long polls end.
+    pub stop: CancellationToken,
+}
+
+/// The intervals that agents are told to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intervals {
+    /// How long a lease lasts without a heartbeat that names it.
+    pub lease_ttl: Duration,
+    /// The time from one heartbeat to the next.
+    pub heartbeat: Duration,
+    /// How long a lease request is held open.
+    pub poll: Duration,
+}
+
+/// Every route there is.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/render", post(render::submit))
+        .route("/status/{job}", get(status::status))
+        .nest(PREFIX, agent::router())
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(axum::middleware::map_response(harden))
+        .layer(TraceLayer::new_for_http())
+        .with_state(app)
+}
+
+async fn no_such_path(headers: HeaderMap) -> Response {
+    reply::not_found(&headers)
+}
+
+async fn no_such_method(headers: HeaderMap) -> Response {
+    reply::method_not_allowed(&headers)
+}
+
+/// What is served is what it says it is: no browser is to guess a page out of it.
+async fn harden(mut response: Response) -> Response {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,115 @@
+//! Files: the content-addressed ones of scenes, and the frames that come back. All go through `object_store`; what is only
+//! true of a local folder is in [`local`].
+//!
+//! A frame's file is written under a key that no other upload can have, and means nothing until the store has recorded the
+//! frame with that key: two uploads of one frame never touch the same file.
+
+pub mod local;
+mod name;
+mod upload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use haywain_shared::digest::Sha256Digest;
+use haywain_shared::ids::JobId;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+pub use self::name::{BadName, FrameFileName};
+pub use self::upload::{FrameFileUpload, UploadError};
+
+/// Why a file could not be kept or found.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// No file has this digest.
+    #[error("there is no blob {0}")]
+    Unknown(Sha256Digest),
+    /// The folder or the object store could not do it. Trying again later is right.
+    #[error("{doing}: {source}")]
+    Storage {
+        /// What was being done.
+        doing: &'static str,
+        /// What the storage said.
+        source: object_store::Error,
+    },
+    /// The local file system could not do it.
+    #[error("{doing} {}: {source}", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl BlobError {
+    fn storage(doing: &'static str) -> impl FnOnce(object_store::Error) -> Self {
+        move |source| Self::Storage { doing, source }
+    }
+}
+
+/// Where files are kept.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    objects: Arc<dyn ObjectStore>,
+    root: Arc<std::path::Path>,
+}
+
+impl Blobs {
+    /// The bytes of a scene's file, and how many there are.
+    pub async fn read(
+        &self,
+        digest: Sha256Digest,
+    ) -> Result<(u64, impl Stream<Item = Result<Bytes, BlobError>> + use<>), BlobError> {
+        let doing = "reading a blob";
+        let found = self.objects.get(&content_key(digest)).await.map_err(|error| match error {
+            object_store::Error::NotFound { .. } => BlobError::Unknown(digest),
+            source => BlobError::Storage { doing, source },
+        })?;
+        let size_bytes = found.meta.size;
+        Ok((size_bytes, found.into_stream().map_err(move |source| BlobError::Storage { doing, source })))
+    }
+
+    /// Begins to take in a file of a frame.
+    pub async fn begin_frame_file(&self, job: JobId, name: FrameFileName) -> Result<FrameFileUpload, BlobError> {
+        FrameFileUpload::begin(&*self.objects, frames_key(job), name).await
+    }
+
+    /// Removes files that no recorded frame refers to. What can't be removed is logged and left: it harms nobody.
+    pub async fn discard(&self, keys: impl IntoIterator<Item = String>) {
+        for key in keys {
+            if let Err(error) = self.objects.delete(&Key::from(key.as_str())).await {
+                tracing::warn!(%error, key, "an unused file could not be removed");
+            }
+        }
+    }
+
+    /// Removes what uploads left in a job's folder that were cut off by the end of the last run: every file that is not in
+    /// `recorded`. Only right while no upload can be under way.
+    pub async fn discard_unrecorded(&self, job: JobId, recorded: &[String]) -> Result<(), BlobError> {
+        let recorded: std::collections::HashSet<&str> = recorded.iter().map(String::as_str).collect();
+        let found: Vec<_> = self.objects.list(Some(&frames_key(job))).collect().await;
+        for object in found {
+            let key = object.map_err(BlobError::storage("listing frames"))?.location.to_string();
+            if !recorded.contains(key.as_str()) {
+                tracing::info!(%job, key, "removing a file that was never recorded");
+                self.discard([key]).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn content_key(digest: Sha256Digest) -> Key {
+    let text = digest.to_string();
+    Key::from_iter(["blobs", &text[..2], &text])
+}
+
+fn frames_key(job: JobId) -> Key {
+    Key::from_iter(["frames", &job.to_string()])
+}

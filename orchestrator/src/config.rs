@@ -1,0 +1,76 @@
+//! What can be set, and how: flags, `HAYWAIN_…` variables, a TOML file, defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Parser;
+use haywain_shared::logging::LogFormat;
+use serde::{Deserialize, Serialize};
+
+/// Haywain's orchestrator: a queue of frames to render, and the frames that come back.
+///
+/// Agents on Blender machines ask it for work (haywain-agent --orchestrator URL); clients send jobs to
+/// POST /render and poll GET /status/{jobId}.
+#[derive(Debug, Parser, Serialize)]
+#[command(name = "haywain-orchestrator", version, after_long_help = AFTER_HELP)]
+pub struct Flags {
+    /// Address and port to listen on [default: 127.0.0.1:4000]
+    #[arg(long, env = "HAYWAIN_LISTEN", value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<SocketAddr>,
+
+    /// Folder for the queue and the frames [default: the platform's folder for data]
+    #[arg(long, env = "HAYWAIN_DATA_DIR", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+
+    /// The .blend that jobs render when they name no scene
+    #[arg(long, env = "HAYWAIN_SCENE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scene: Option<PathBuf>,
+
+    /// The most frames that one job may have [default: 1000000]
+    #[arg(long, env = "HAYWAIN_MAX_FRAMES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_frames: Option<u64>,
+
+    /// How log lines look, on standard error: text or json [default: text]
+    #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+
+    /// A TOML file with these settings, named as the flags but with underscores for dashes
+    #[arg(long, env = "HAYWAIN_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "A flag wins over its variable, a variable over the file, the file over the default.\n\
+    HAYWAIN_LOG says what is logged, in the words of tracing's EnvFilter (default: info).";
+
+/// The settings, all sources taken together.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Where everything is kept; the platform's folder unless one is set.
+    pub data_dir: Option<PathBuf>,
+    /// The default scene.
+    pub scene: Option<PathBuf>,
+    /// The most frames in a job.
+    #[serde(default = "default_max_frames")]
+    pub max_frames: u64,
+    /// How log lines look.
+    #[serde(default)]
+    pub log_format: LogFormat,
+}
+
+fn default_listen() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 4000).into()
+}
+
+const fn default_max_frames() -> u64 {
+    1_000_000
+}

@@ -1,0 +1,14 @@
+//! Haywain's orchestrator: a durable queue of frame batches, and the frames that come back. It knows no agent's address,
+//! opens no connection to one, and never renders.
+//!
+//! The rooms: [`queue`] has the rules as functions of values, [`store`] keeps what must survive, [`blobs`] keeps files,
+//! [`api`] translates HTTP, [`server`] puts them together.
+
+pub mod api;
+pub mod blobs;
+pub mod clock;
+pub mod config;
+pub mod queue;
+pub mod scenes;
+pub mod server;
+pub mod store;

@@ -1,0 +1,21 @@
+//! The orchestrator's program: reads its settings, starts, waits for a signal.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use haywain_orchestrator::config::{Flags, Settings};
+use haywain_orchestrator::server::Orchestrator;
+use haywain_shared::{config, logging, shutdown};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let flags = Flags::parse();
+    let settings: Settings = config::load("orchestrator", &flags, flags.config.as_deref())?;
+    logging::start(settings.log_format);
+    let data_dir = match &settings.data_dir {
+        Some(folder) => folder.clone(),
+        None => config::default_data_dir("orchestrator")?,
+    };
+    let signal = shutdown::signals().context("listening for signals")?;
+    let orchestrator = Orchestrator::start(&settings, &data_dir).await?;
+    orchestrator.run_until(signal).await
+}

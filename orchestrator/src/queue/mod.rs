@@ -1,0 +1,9 @@
+//! The rules of the queue, each a function of values with a table of cases. Nothing here does I/O but [`waiting`], which
+//! stands between a long poll and the store.
+
+pub mod carve;
+pub mod pace;
+pub mod retry;
+pub mod state;
+pub mod submission;
+pub mod waiting;

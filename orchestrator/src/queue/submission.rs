@@ -1,0 +1,222 @@
+//! What a client may ask for: from the bytes of `POST /render` to a [`Submission`] that can be queued as it is, or to the
+//! words that say what is wrong with it.
+
+use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::scene::SceneId;
+use serde_json::{Map, Value};
+
+/// The upper bound on a batch when the job does not set one.
+pub const DEFAULT_BATCH_SIZE: u32 = 5;
+/// The largest upper bound that a job may set.
+pub const MAX_BATCH_SIZE: u32 = 1000;
+/// The longest name of a job, in bytes.
+pub const MAX_NAME_BYTES: usize = 200;
+
+/// A request that has been looked at and found good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// The frames to render.
+    pub frames: FrameRange,
+    /// The scene, unless the default one is meant.
+    pub scene: Option<SceneId>,
+    /// The most frames in a batch.
+    pub batch_size: u32,
+    /// What people call the job.
+    pub name: Option<String>,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidInput {
+    /// `from` or `to` is missing or null. Clients know this one by its bare words.
+    #[error("Invalid input")]
+    Missing,
+    /// Anything else.
+    #[error("Invalid input: {0}")]
+    Because(String),
+}
+
+impl InvalidInput {
+    fn because(reason: impl Into<String>) -> Self {
+        Self::Because(reason.into())
+    }
+}
+
+const MEMBERS: [&str; 5] = ["from", "to", "scene", "batchSize", "name"];
+
+/// Reads the body of `POST /render`. No job may have more than `max_frames` frames.
+pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(InvalidInput::because(r#"the body is empty; send JSON such as {"from":1,"to":20}"#));
+    }
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| InvalidInput::Because(format!("the body is not JSON ({error})")))?;
+    let Value::Object(members) = value else {
+        return Err(InvalidInput::Because(format!("the body is {}, not a JSON object", kind_of(&value))));
+    };
+    let (Some(from), Some(to)) = (given(&members, "from"), given(&members, "to")) else {
+        return Err(InvalidInput::Missing);
+    };
+    if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+        return Err(InvalidInput::Because(format!(
+            "there is no member {unknown:?}; the members are {}",
+            MEMBERS.join(", ")
+        )));
+    }
+    let frames = FrameRange::new(frame("from", from)?, frame("to", to)?)
+        .map_err(|error| InvalidInput::Because(error.to_string()))?;
+    if frames.len() > max_frames {
+        return Err(InvalidInput::Because(format!(
+            "{} frames are more than the {max_frames} that a job may have here",
+            frames.len()
+        )));
+    }
+    Ok(Submission { frames, scene: scene(&members)?, batch_size: batch_size(&members)?, name: name(&members)? })
+}
+
+/// A member, unless it is missing or null, which mean the same.
+fn given<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null())
+}
+
+fn frame(name: &str, value: &Value) -> Result<FrameNumber, InvalidInput> {
+    let number = whole_number(name, value)?;
+    FrameNumber::try_from(number).map_err(|_| {
+        let (min, max) = (FrameNumber::MIN, FrameNumber::MAX);
+        InvalidInput::Because(format!("{name}: frame {value} is outside Blender's range, {min} to {max}"))
+    })
+}
+
+/// A number without a fraction. `20.0` is one: some languages write whole numbers so.
+fn whole_number(name: &str, value: &Value) -> Result<i64, InvalidInput> {
+    let Value::Number(number) = value else {
+        return Err(InvalidInput::Because(format!("{name} must be a number, not {}", kind_of(value))));
+    };
+    if let Some(whole) = number.as_i64() {
+        return Ok(whole);
+    }
+    match number.as_f64() {
+        #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
+        Some(float) if float.fract() == 0.0 => Ok(float as i64),
+        _ => Err(InvalidInput::Because(format!("{name} must be a whole number, not {number}"))),
+    }
+}
+
+fn scene(members: &Map<String, Value>) -> Result<Option<SceneId>, InvalidInput> {
+    match given(members, "scene") {
+        None => Ok(None),
+        Some(Value::String(text)) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| InvalidInput::Because(format!("scene: {text:?} is no scene id (64 hexadecimal digits)"))),
+        Some(other) => Err(InvalidInput::Because(format!("scene must be a scene id, not {}", kind_of(other)))),
+    }
+}
+
+fn batch_size(members: &Map<String, Value>) -> Result<u32, InvalidInput> {
+    let Some(value) = given(members, "batchSize") else { return Ok(DEFAULT_BATCH_SIZE) };
+    let number = whole_number("batchSize", value)?;
+    u32::try_from(number)
+        .ok()
+        .filter(|size| (1..=MAX_BATCH_SIZE).contains(size))
+        .ok_or_else(|| InvalidInput::Because(format!("batchSize must be from 1 to {MAX_BATCH_SIZE}, not {number}")))
+}
+
+fn name(members: &Map<String, Value>) -> Result<Option<String>, InvalidInput> {
+    match given(members, "name") {
+        None => Ok(None),
+        Some(Value::String(name)) if name.is_empty() || name.len() > MAX_NAME_BYTES => {
+            Err(InvalidInput::Because(format!("name must have from 1 to {MAX_NAME_BYTES} bytes")))
+        }
+        Some(Value::String(name)) if name.chars().any(char::is_control) => {
+            Err(InvalidInput::because("name must not contain control characters"))
+        }
+        Some(Value::String(name)) => Ok(Some(name.clone())),
+        Some(other) => Err(InvalidInput::Because(format!("name must be a string, not {}", kind_of(other)))),
+    }
+}
+
+const fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(body: &str) -> String {
+        read(body.as_bytes(), 1_000_000).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn missing_or_null_is_told_in_bare_words() {
+        for body in [
+            "{}",
+            r#"{"from": 1}"#,
+            r#"{"to": 1}"#,
+            r#"{"from": null, "to": 1}"#,
+            r#"{"from": 1, "to": null}"#,
+            r#"{"from": "1"}"#,
+            r#"{"frm": 1, "to": 2}"#,
+        ] {
+            assert_eq!(refusal(body), "Invalid input", "{body}");
+        }
+    }
+
+    #[test]
+    fn anything_else_says_what_is_wrong() {
+        let cases = [
+            ("", "the body is empty"),
+            (" \n", "the body is empty"),
+            ("from=1&to=6", "the body is not JSON"),
+            (r#"{"from": 1, "to": NaN}"#, "the body is not JSON"),
+            (r#"{"from": 1, "to": 2"#, "the body is not JSON"),
+            ("[1, 20]", "the body is a list, not a JSON object"),
+            ("7", "the body is a number"),
+            (r#"{"from": "1", "to": "6"}"#, "from must be a number, not a string"),
+            (r#"{"from": 1, "to": "NaN"}"#, "to must be a number, not a string"),
+            (r#"{"from": true, "to": 6}"#, "from must be a number, not a boolean"),
+            (r#"{"from": [1], "to": 6}"#, "from must be a number, not a list"),
+            (r#"{"from": 1.5, "to": 6}"#, "from must be a whole number, not 1.5"),
+            (r#"{"from": 1, "to": 1e400}"#, "the body is not JSON"),
+            (r#"{"from": 5, "to": 1}"#, "from (5) is after to (1)"),
+            (r#"{"from": -1048575, "to": 1}"#, "from: frame -1048575 is outside Blender's range"),
+            (r#"{"from": 1, "to": 1048575}"#, "to: frame 1048575 is outside Blender's range"),
+            (r#"{"from": 1, "to": 1e300}"#, "to: frame 1e+300 is outside"),
+            (r#"{"from": 1, "to": 18446744073709551615}"#, "to: frame 18446744073709551615 is outside"),
+            (r#"{"from": 0, "to": 1000000}"#, "1000001 frames are more than the 1000000"),
+            (r#"{"from": 1, "to": 2, "form": 1}"#, "there is no member \"form\"; the members are from, to"),
+            (r#"{"from": 1, "to": 2, "batchSize": 0}"#, "batchSize must be from 1 to 1000, not 0"),
+            (r#"{"from": 1, "to": 2, "batchSize": "5"}"#, "batchSize must be a number, not a string"),
+            (r#"{"from": 1, "to": 2, "scene": "abc"}"#, "scene: \"abc\" is no scene id"),
+            (r#"{"from": 1, "to": 2, "scene": 7}"#, "scene must be a scene id, not a number"),
+            (r#"{"from": 1, "to": 2, "name": ""}"#, "name must have from 1 to 200 bytes"),
+            (r#"{"from": 1, "to": 2, "name": "a\nb"}"#, "name must not contain control characters"),
+        ];
+        for (body, reason) in cases {
+            let refusal = refusal(body);
+            assert!(refusal.starts_with(&format!("Invalid input: {reason}")), "{body}: {refusal}");
+            assert!(!refusal.contains('\n'), "{body}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn good_input_is_read_as_it_is_meant() {
+        let bare = read(br#"{"from": -3, "to": 20.0}"#, 100).unwrap();
+        assert_eq!(bare.frames.to_string(), "-3..20");
+        assert_eq!((bare.batch_size, bare.scene, bare.name), (DEFAULT_BATCH_SIZE, None, None));
+
+        let id = "ab".repeat(32);
+        let full = format!(r#"{{"from": 1, "to": 1, "scene": "{id}", "batchSize": 7, "name": "shot 4"}}"#);
+        let full = read(full.as_bytes(), 1).unwrap();
+        assert_eq!(full.scene.unwrap().to_string(), id);
+        assert_eq!((full.batch_size, full.name.as_deref()), (7, Some("shot 4")));
+    }
+}

@@ -1,0 +1,135 @@
+//! Puts the rooms together: opens what is on disk, listens, sweeps, and ends in order. Nothing that was started here lives
+//! on after [`Orchestrator::run_until`].
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use haywain_shared::folder::OwnFolder;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, App};
+use crate::blobs::Blobs;
+use crate::clock::SystemClock;
+use crate::config::Settings;
+use crate::scenes;
+use crate::store::Store;
+use crate::store::sqlite::{LeaseTimes, SqliteStore};
+
+/// How long a lease lasts without a heartbeat that names it.
+const LEASE_TTL: Duration = Duration::from_secs(20);
+/// The time from one heartbeat of an agent to the next.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The time from one look for expired leases to the next.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long a lease request waits when there is nothing to do. Shorter than what proxies and NATs take for dead.
+const POLL: Duration = Duration::from_secs(25);
+/// How long requests may take to end once the orchestrator has been asked to.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// An orchestrator that is ready and listening.
+pub struct Orchestrator {
+    listener: TcpListener,
+    app: App,
+    tasks: TaskTracker,
+    /// Cancelled when the queue's writer is gone: nothing can be promised any more.
+    writer_gone: CancellationToken,
+    _folder: OwnFolder,
+}
+
+impl Orchestrator {
+    /// Opens the data folder, takes in the default scene, and begins to listen. Connections wait until it runs.
+    pub async fn start(settings: &Settings, data_dir: &Path) -> anyhow::Result<Self> {
+        let folder = OwnFolder::take(data_dir)?;
+        let tasks = TaskTracker::new();
+        let writer_gone = CancellationToken::new();
+        let times = LeaseTimes { ttl: LEASE_TTL, hearing: HEARTBEAT };
+        let clock = Arc::new(SystemClock::start());
+        let database = folder.path().join("queue.sqlite");
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&database, times, clock, &tasks, writer_gone.clone()).await?);
+        let blobs = Blobs::open_local(folder.path())?;
+        for (job, recorded) in store.unfinished_jobs().await? {
+            blobs.discard_unrecorded(job, &recorded).await?;
+        }
+        let default_scene = match &settings.scene {
+            Some(path) => Some(scenes::take_in(path, &blobs, &*store).await?),
+            None => None,
+        };
+        let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+            format!("listening on {}: choose another address or port with --listen", settings.listen)
+        })?;
+        tracing::info!(
+            listen = %listener.local_addr()?,
+            data_dir = %folder.path().display(),
+            scene = %settings.scene.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string()),
+            "orchestrator ready"
+        );
+        let app = App {
+            store,
+            blobs,
+            default_scene,
+            max_frames: settings.max_frames,
+            intervals: api::Intervals { lease_ttl: LEASE_TTL, heartbeat: HEARTBEAT, poll: POLL },
+            tasks: tasks.clone(),
+            stop: CancellationToken::new(),
+        };
+        Ok(Self { listener, app, tasks, writer_gone, _folder: folder })
+    }
+
+    /// The address that it listens on: the port is a real one also when 0 was asked for.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `signal`, then lets requests end.
+    pub async fn run_until(self, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { listener, app, tasks, writer_gone, _folder } = self;
+        let stop = app.stop.clone();
+        tasks.spawn(sweep(Arc::clone(&app.store), stop.clone()));
+        let server = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let server = tasks.spawn(server.into_future());
+        let asked_to_stop = tokio::select! {
+            () = signal => true,
+            () = writer_gone.cancelled() => false,
+        };
+        tracing::info!("stopping");
+        stop.cancel();
+        let ended = async {
+            let outcome = server.await;
+            // With the server's end the last handles on the store are gone, and with them its writer.
+            tasks.close();
+            tasks.wait().await;
+            outcome
+        };
+        if let Ok(outcome) = tokio::time::timeout(GRACE, ended).await {
+            outcome??;
+        } else {
+            tracing::warn!(grace_s = GRACE.as_secs(), "requests were still open and are cut off");
+        }
+        if !asked_to_stop {
+            bail!("the queue's writer has ended unexpectedly; the log says why. Nothing that was answered is lost");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Looks for leases that have run out, again and again.
+async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = store.sweep().await {
+            tracing::error!(%error, "looking for expired leases");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What must survive: jobs, leases, recorded frames, agents. One trait, so that the rest knows no SQL; [`sqlite`] is the
+//! implementation for one machine. Every promise of the trait is a case of the conformance suite in `conformance`.
+//!
+//! What a call has answered `Ok` to is on disk. Renewals are the exception: they live in memory, and a restart gives every
+//! live lease a full TTL instead.
+
+pub mod sqlite;
+
+#[cfg(test)]
+mod conformance;
+mod presence;
+mod terms;
+
+use async_trait::async_trait;
+use haywain_shared::cause::Cause;
+use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
+use haywain_shared::job::JobReport;
+use haywain_shared::protocol::{BlenderFacts, HeldLease, LeaseVerdict, MachineFacts, UploadOutcome};
+use haywain_shared::scene::{Manifest, SceneId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// Why the store did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// No such agent has registered.
+    #[error("this orchestrator does not know agent {0}: it must register first")]
+    UnknownAgent(AgentId),
+    /// A later life of the agent has registered.
+    #[error("a later start of agent {0} has registered: this process is to end")]
+    StaleIncarnation(AgentId),
+    /// No such lease was ever granted.
+    #[error("lease {0} was never granted here")]
+    UnknownLease(LeaseId),
+    /// The lease that this request got has ended.
+    #[error("the lease that request {0} got has ended: ask again under a new request id")]
+    LeaseEnded(RequestId),
+    /// The scene is not kept here.
+    #[error("scene {0} is not on this orchestrator")]
+    UnknownScene(SceneId),
+    /// The frame is none of the lease's.
+    #[error("frame {frame} is not part of lease {lease}")]
+    NotInLease {
+        /// The lease.
+        lease: LeaseId,
+        /// The frame.
+        frame: FrameNumber,
+    },
+    /// A change that would have broken the queue's own rules: a bug. Nothing was changed.
+    #[error("the queue refused a change that would have broken it: {0}")]
+    Inconsistent(String),
+    /// The database could not do it. Nothing was changed; trying again later is right.
+    #[error("the queue's database: {0}")]
+    Unavailable(String),
+}
+
+/// A job to be queued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// Its id, drawn by the caller.
+    pub id: JobId,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Its scene.
+    pub scene: SceneId,
+    /// Its frames.
+    pub frames: FrameRange,
+    /// The most frames in a batch.
+    pub batch_size: u32,
+}
+
+/// An agent that makes itself known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    /// The agent.
+    pub agent: AgentId,
+    /// This life of it.
+    pub incarnation: Incarnation,
+    /// What people call it.
+    pub name: String,
+    /// Its slots.
+    pub slots: u32,
+    /// What it told about itself.
+    pub facts: AgentFacts,
+}
+
+/// What an agent told about itself, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentFacts {
+    /// Its machine.
+    pub machine: MachineFacts,
+    /// Its Blenders.
+    pub blenders: Vec<BlenderFacts>,
+}
+
+/// A request for a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseAsk {
+    /// Who asks.
+    pub agent: AgentId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// The same id gets the same lease.
+    pub request: RequestId,
+}
+
+/// A lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Its id.
+    pub id: LeaseId,
+    /// Its place in the order of all grants.
+    pub epoch: u64,
+    /// The job.
+    pub job: JobId,
+    /// The job's scene.
+    pub scene: SceneId,
+    /// The batch.
+    pub frames: FrameRange,
+}
+
+/// An agent that lives, and what it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beat {
+    /// The agent.
+    pub agent: AgentId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Its slots, now.
+    pub slots: u32,
+    /// The leases that it names. Only these are renewed.
+    pub held: Vec<HeldLease>,
+}
+
+/// A frame's output, stored and checked, about to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedFrame {
+    /// The lease that it was rendered under, live or ended.
+    pub lease: LeaseId,
+    /// The job that the agent took it for.
+    pub job: JobId,
+    /// The frame.
+    pub frame: FrameNumber,
+    /// How long the render took.
+    pub render_ms: u64,
+    /// The most memory that Blender has had, where known.
+    pub peak_memory_bytes: Option<u64>,
+    /// Its files.
+    pub files: Vec<StoredFile>,
+}
+
+/// A file of a frame, where it lies among the blobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFile {
+    /// Its name: relative, with forward slashes.
+    pub name: String,
+    /// Its key among the blobs.
+    pub blob_key: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// The digest of its content.
+    pub sha256: Sha256Digest,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+/// An attempt that ended without a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The lease.
+    pub lease: LeaseId,
+    /// The frame.
+    pub frame: FrameNumber,
+    /// Why.
+    pub cause: Cause,
+    /// What the agent says about it.
+    pub message: String,
+    /// The end of Blender's log.
+    pub log_tail: String,
+}
+
+/// What the queue keeps, and what may be done with it.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Keeps a scene's manifest. Keeping it again is fine.
+    async fn keep_scene(&self, manifest: Manifest) -> Result<SceneId, StoreError>;
+
+    /// The manifest of a scene.
+    async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError>;
+
+    /// Queues a job.
+    async fn submit(&self, job: NewJob) -> Result<(), StoreError>;
+
+    /// A job as its watchers see it; `None` when there is none.
+    async fn job(&self, job: JobId) -> Result<Option<JobReport>, StoreError>;
+
+    /// Makes an agent known. A new incarnation ends the leases of those before, without an attempt.
+    async fn register(&self, registration: Registration) -> Result<(), StoreError>;
+
+    /// Carves a batch off the oldest job with pending frames and leases it; `None` when nothing is pending.
+    async fn lease(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError>;
+
+    /// Renews the leases that an agent names, and says which of their frames it still holds.
+    async fn renew(&self, beat: Beat) -> Result<Vec<LeaseVerdict>, StoreError>;
+
+    /// What would become of a frame if it were delivered now: `None` when it would be recorded.
+    async fn foresee(
+        &self,
+        lease: LeaseId,
+        job: JobId,
+        frame: FrameNumber,
+    ) -> Result<Option<UploadOutcome>, StoreError>;
+
+    /// Records a frame as done, whoever holds it, if nobody has. An ended lease may still do this, and only this.
+    async fn record(&self, frame: RenderedFrame) -> Result<UploadOutcome, StoreError>;
+
+    /// Keeps a failed attempt and does what follows from it. Does nothing when the lease no longer holds the frame.
+    async fn fail(&self, failure: Failure) -> Result<(), StoreError>;
+
+    /// Takes frames back without an attempt. Frames that the lease does not hold are passed over.
+    async fn release(&self, lease: LeaseId, frames: Vec<FrameNumber>) -> Result<(), StoreError>;
+
+    /// Ends a lease: what it still holds is pending again, without an attempt.
+    async fn complete(&self, lease: LeaseId) -> Result<(), StoreError>;
+
+    /// Ends the leases that have run out. Returns how many.
+    async fn sweep(&self) -> Result<usize, StoreError>;
+
+    /// Jobs that can still change, each with the keys of all the blobs that its frames refer to.
+    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError>;
+
+    /// Changes each time that something has made work, after it has been committed.
+    fn work_made(&self) -> watch::Receiver<()>;
+}

@@ -1,0 +1,81 @@
+//! From columns to the types that the rest of the store works with, and from the database's errors to the store's.
+
+use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::ids::{AgentId, JobId, LeaseId};
+use haywain_shared::scene::SceneId;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row as _, Sqlite, Type};
+
+use crate::store::StoreError;
+
+/// The store's error for one of the database's.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+pub(super) fn database_error(error: sqlx::Error) -> StoreError {
+    let broken_rule = error.as_database_error().is_some_and(|error| {
+        error.is_unique_violation() || error.is_foreign_key_violation() || error.is_check_violation()
+    });
+    if broken_rule { StoreError::Inconsistent(error.to_string()) } else { StoreError::Unavailable(error.to_string()) }
+}
+
+fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &str) -> Result<T, StoreError> {
+    row.try_get(column).map_err(database_error)
+}
+
+fn damaged(column: &str) -> StoreError {
+    StoreError::Inconsistent(format!("column {column} holds what it never can"))
+}
+
+fn bytes<const N: usize>(row: &SqliteRow, column: &str) -> Result<[u8; N], StoreError> {
+    get::<&[u8]>(row, column)?.try_into().map_err(|_| damaged(column))
+}
+
+pub(super) fn job_id(row: &SqliteRow, column: &str) -> Result<JobId, StoreError> {
+    bytes(row, column).map(JobId::from_bytes)
+}
+
+pub(super) fn agent_id(row: &SqliteRow, column: &str) -> Result<AgentId, StoreError> {
+    bytes(row, column).map(AgentId::from_bytes)
+}
+
+pub(super) fn lease_id(row: &SqliteRow, column: &str) -> Result<LeaseId, StoreError> {
+    bytes(row, column).map(LeaseId::from_bytes)
+}
+
+pub(super) fn scene_id(row: &SqliteRow, column: &str) -> Result<SceneId, StoreError> {
+    bytes(row, column).map(|bytes| SceneId::from(Sha256Digest::from_bytes(bytes)))
+}
+
+pub(super) fn integer(row: &SqliteRow, column: &str) -> Result<i64, StoreError> {
+    get(row, column)
+}
+
+pub(super) fn optional_integer(row: &SqliteRow, column: &str) -> Result<Option<i64>, StoreError> {
+    get(row, column)
+}
+
+pub(super) fn count(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
+    u64::try_from(integer(row, column)?).map_err(|_| damaged(column))
+}
+
+pub(super) fn text(row: &SqliteRow, column: &str) -> Result<String, StoreError> {
+    get(row, column)
+}
+
+pub(super) fn optional_text(row: &SqliteRow, column: &str) -> Result<Option<String>, StoreError> {
+    get(row, column)
+}
+
+pub(super) fn frame(row: &SqliteRow, column: &str) -> Result<FrameNumber, StoreError> {
+    FrameNumber::try_from(integer(row, column)?).map_err(|_| damaged(column))
+}
+
+/// The range in columns `first` and `last`.
+pub(super) fn range(row: &SqliteRow) -> Result<FrameRange, StoreError> {
+    FrameRange::new(frame(row, "first")?, frame(row, "last")?).map_err(|_| damaged("last"))
+}
+
+/// A count as SQLite keeps it.
+pub(super) fn as_integer(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

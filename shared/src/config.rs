@@ -1,0 +1,50 @@
+//! Where settings come from, the same for every program: built-in defaults, then a TOML file, then `HAYWAIN_…` variables,
+//! then flags. What is in the file under a name that no setting has is an error: a typo must not go unnoticed.
+
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use figment::Figment;
+use figment::providers::{Format as _, Serialized, Toml};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Settings that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that was named is not there.
+    #[error("the settings file {} is not there", .0.display())]
+    NoFile(PathBuf),
+    /// A setting has a value that it can't have, or a name that none has.
+    #[error("settings: {0}")]
+    Invalid(#[from] Box<figment::Error>),
+    /// The platform does not say where programs keep their data.
+    #[error("this system does not say where programs keep their data: name a folder with --data-dir")]
+    NoDataFolder,
+}
+
+/// Reads the settings of `program` ("orchestrator", "agent"): `flags` holds what was given by flag or variable and leaves
+/// out the rest, `file` is the file that was named, if one was; else the platform's usual place is looked at.
+pub fn load<T: DeserializeOwned>(program: &str, flags: &impl Serialize, file: Option<&Path>) -> Result<T, ConfigError> {
+    let file = match file {
+        Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.to_owned())),
+        Some(file) => Some(file.to_owned()),
+        None => {
+            project_dirs().map(|dirs| dirs.config_dir().join(format!("{program}.toml"))).filter(|file| file.is_file())
+        }
+    };
+    let mut figment = Figment::new();
+    if let Some(file) = file {
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    figment.merge(Serialized::defaults(flags)).extract().map_err(|error| ConfigError::Invalid(Box::new(error)))
+}
+
+/// The platform's folder for the data of `program`.
+pub fn default_data_dir(program: &str) -> Result<PathBuf, ConfigError> {
+    project_dirs().map(|dirs| dirs.data_dir().join(program)).ok_or(ConfigError::NoDataFolder)
+}
+
+fn project_dirs() -> Option<ProjectDirs> {
+    ProjectDirs::from("", "", "haywain")
+}

@@ -1,0 +1,17 @@
+//! What Haywain's programs have in common: the words of the system as types, the wire between agent and
+//! orchestrator, and the habits of a well-behaved client. This crate knows no database and no Blender.
+
+pub mod cause;
+pub mod client;
+pub mod config;
+pub mod digest;
+pub mod folder;
+pub mod frames;
+pub mod ids;
+pub mod job;
+pub mod logging;
+pub mod problem;
+pub mod protocol;
+pub mod retry;
+pub mod scene;
+pub mod shutdown;

@@ -1,0 +1,240 @@
+//! What agent and orchestrator say to each other: JSON in camel case, under [`PREFIX`]. Every call goes from the agent to
+//! the orchestrator. Durations are whole milliseconds and say so in their names; sizes are bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Cause;
+use crate::digest::Sha256Digest;
+use crate::frames::{FrameNumber, FrameRange};
+use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
+use crate::scene::SceneId;
+
+/// The path that all calls of the agent's protocol begin with.
+pub const PREFIX: &str = "/api/v1/agent";
+
+/// The name of the first part of a frame's upload: a [`FrameUpload`] as JSON. The files follow, in its order.
+pub const UPLOAD_META_PART: &str = "meta";
+
+/// `POST /register`: at every start, and whenever the orchestrator does not know the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterRequest {
+    /// Made by the agent at its first start.
+    pub agent_id: AgentId,
+    /// This life of the agent.
+    pub incarnation: Incarnation,
+    /// What people call it.
+    pub name: String,
+    /// How many batches it works on at once.
+    pub slots: u32,
+    /// The machine that it runs on.
+    pub machine: MachineFacts,
+    /// The Blenders that it found, best first.
+    pub blenders: Vec<BlenderFacts>,
+}
+
+/// What an agent knows of its machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineFacts {
+    /// The operating system and its version, for people.
+    pub os: String,
+    /// The processor's architecture.
+    pub arch: String,
+    /// Logical processors that the agent may use.
+    pub logical_cores: u32,
+    /// All memory that the agent may use.
+    pub memory_bytes: u64,
+}
+
+/// A Blender that an agent can start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlenderFacts {
+    /// Its version as it says it: `3.4.1`.
+    pub version: String,
+    /// Program, or Python module.
+    pub kind: BlenderKind,
+}
+
+/// How a Blender is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BlenderKind {
+    /// The Blender program.
+    Program,
+    /// A Python that has the `bpy` module.
+    Module,
+}
+
+/// The answer to a registration: the intervals to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterAnswer {
+    /// How long a lease lasts without a heartbeat that names it.
+    pub lease_ttl_ms: u64,
+    /// The time from one heartbeat to the next.
+    pub heartbeat_ms: u64,
+    /// How long the orchestrator holds a lease request open when there is nothing to do.
+    pub poll_ms: u64,
+}
+
+/// `POST /lease`: a free slot asks for a batch. Answered by 200 and a [`LeaseGrant`], or by 204 when the poll ends with
+/// nothing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseRequest {
+    /// Who asks.
+    pub agent_id: AgentId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Kept over repetitions of the request until it is answered by a grant: a lost answer costs no lease.
+    pub request_id: RequestId,
+}
+
+/// A granted lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseGrant {
+    /// The lease.
+    pub lease_id: LeaseId,
+    /// Its place in the order of all grants; it does not change by renewal.
+    pub epoch: u64,
+    /// The job that the batch belongs to.
+    pub job_id: JobId,
+    /// The scene to render.
+    pub scene: SceneId,
+    /// The batch.
+    pub frames: FrameRange,
+}
+
+/// `POST /heartbeat`: one call for the whole agent, each interval, and at once on receipt of a lease.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeartbeatRequest {
+    /// Who lives.
+    pub agent_id: AgentId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// How many batches it works on at once, now.
+    pub slots: u32,
+    /// The machine at this moment.
+    pub sample: MachineSample,
+    /// Every lease that the agent holds. Only these are renewed.
+    pub leases: Vec<HeldLease>,
+}
+
+/// A machine at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineSample {
+    /// Processors in use, all programs together: 1.5 is one and a half.
+    pub cores_busy: f32,
+    /// Memory that a program could still get.
+    pub memory_available_bytes: u64,
+}
+
+/// A lease as its holder sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldLease {
+    /// The lease.
+    pub lease_id: LeaseId,
+    /// The frame in work, if one is.
+    pub frame: Option<FrameNumber>,
+    /// How far that frame is: 0 to 1.
+    pub fraction: f32,
+    /// Frames of the batch that are rendered, delivered or not.
+    pub frames_done: u32,
+}
+
+/// The answer to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeartbeatAnswer {
+    /// What became of each lease that was named.
+    pub leases: Vec<LeaseVerdict>,
+}
+
+/// What became of a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseVerdict {
+    /// The lease.
+    pub lease_id: LeaseId,
+    /// Its frames that this agent is still to deliver: none when the lease has ended.
+    pub frames: Vec<FrameRange>,
+}
+
+/// The first part of `PUT /leases/{lease}/frames/{frame}`: what the files are that follow it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrameUpload {
+    /// The job, so that a frame can never be taken for another job's.
+    pub job_id: JobId,
+    /// How long the render took.
+    pub render_ms: u64,
+    /// The most memory that the Blender process has had resident, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// The frame's files: at least one.
+    pub files: Vec<OutputFile>,
+}
+
+/// A file that a frame made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFile {
+    /// Its name: relative, with forward slashes.
+    pub name: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// The digest of its content.
+    pub sha256: Sha256Digest,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+/// The answer to a frame's upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadAnswer {
+    /// What became of the frame.
+    pub outcome: UploadOutcome,
+}
+
+/// What became of an uploaded frame. Whichever it is: the agent need not keep its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UploadOutcome {
+    /// It is the frame's output now.
+    Recorded,
+    /// This lease has delivered it before.
+    AlreadyRecorded,
+    /// Another lease's output was recorded first.
+    Superseded,
+}
+
+/// `POST /leases/{lease}/failures`: an attempt at a frame ended without one. Answered by 204, also when it is a repetition
+/// or comes too late to matter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureReport {
+    /// The frame.
+    pub frame: FrameNumber,
+    /// Why.
+    pub cause: Cause,
+    /// What failed, on what, and what to do.
+    pub message: String,
+    /// The end of Blender's log.
+    pub log_tail: String,
+}
+
+/// `POST /leases/{lease}/release`: frames that the agent gives back without an attempt. Answered by 204.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseRequest {
+    /// The frames.
+    pub frames: Vec<FrameNumber>,
+}

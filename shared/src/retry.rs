@@ -1,0 +1,134 @@
+//! The only place that knows the `backoff` crate: how a call is repeated until somebody answers.
+//!
+//! The crate is the project owner's choice and is no longer maintained (RUSTSEC-2025-0012); keeping it behind this module
+//! makes leaving it a matter of one file.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::CallError;
+
+/// How long to wait between tries: from `first`, half as long again each time, up to `longest`; each wait is spread by half
+/// to either side, so that a farm that lost its orchestrator does not come back as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The wait after the first failure.
+    pub first: Duration,
+    /// The longest wait.
+    pub longest: Duration,
+}
+
+impl Patience {
+    /// For calls to an orchestrator that may be restarting: quick to come back, and never a burden.
+    pub const ORCHESTRATOR: Self = Self { first: Duration::from_millis(200), longest: Duration::from_secs(10) };
+
+    fn schedule(self) -> ExponentialBackoff {
+        ExponentialBackoff {
+            initial_interval: self.first,
+            current_interval: self.first,
+            max_interval: self.longest,
+            // The crate would give up after 15 minutes. An orchestrator that is away is no reason to.
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        }
+    }
+}
+
+/// Why [`until_answered`] came back without an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GaveUp {
+    /// The orchestrator refused the call; repeating it would not help.
+    #[error(transparent)]
+    Refused(CallError),
+    /// The caller was told to stop.
+    #[error("stopped while waiting for the orchestrator")]
+    Stopped,
+}
+
+/// Repeats `call` until it is answered, by a success or by a refusal, or until `stop`. Obeys `Retry-After`.
+pub async fn until_answered<T, F>(
+    patience: Patience,
+    stop: &CancellationToken,
+    mut call: impl FnMut() -> F,
+) -> Result<T, GaveUp>
+where
+    F: Future<Output = Result<T, CallError>>,
+{
+    let attempt = || {
+        let answer = call();
+        async { answer.await.map_err(sorted) }
+    };
+    let log = |error: CallError, wait: Duration| {
+        tracing::warn!(%error, wait_ms = wait.as_millis(), "no answer from the orchestrator, trying again");
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(GaveUp::Stopped),
+        answer = backoff::future::retry_notify(patience.schedule(), attempt, log) => answer.map_err(GaveUp::Refused),
+    }
+}
+
+fn sorted(error: CallError) -> backoff::Error<CallError> {
+    match error {
+        CallError::Refused { .. } => backoff::Error::permanent(error),
+        CallError::Busy { retry_after: Some(wait), .. } => backoff::Error::retry_after(error, wait),
+        CallError::Busy { .. } | CallError::Unreachable { .. } | CallError::Unreadable { .. } => {
+            backoff::Error::transient(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::problem::{Problem, ProblemKind};
+
+    fn busy(retry_after: Option<Duration>) -> CallError {
+        CallError::Busy { call: "test", status: 503, retry_after }
+    }
+
+    fn refused() -> CallError {
+        let problem = Problem { kind: ProblemKind::UnknownAgent, status: 404, detail: "who?".to_owned() };
+        CallError::Refused { call: "test", problem }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_gives_up_by_itself_and_never_waits_longer_than_the_cap() {
+        let calls = Cell::new(0_u32);
+        let started = tokio::time::Instant::now();
+        let answer = until_answered(Patience::ORCHESTRATOR, &CancellationToken::new(), async || {
+            calls.set(calls.get() + 1);
+            if started.elapsed() < Duration::from_hours(2) { Err(busy(None)) } else { Ok(calls.get()) }
+        })
+        .await;
+        let calls = answer.unwrap();
+        // Two hours of waits between 5 s and 15 s (the cap of 10 s, spread by half).
+        assert!((480..1500).contains(&calls), "{calls} calls");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn obeys_retry_after() {
+        let started = tokio::time::Instant::now();
+        until_answered(Patience::ORCHESTRATOR, &CancellationToken::new(), async || {
+            if started.elapsed().is_zero() { Err(busy(Some(Duration::from_mins(1)))) } else { Ok(()) }
+        })
+        .await
+        .unwrap();
+        assert_eq!(started.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_and_a_stop_end_it() {
+        let stop = CancellationToken::new();
+        let answer = until_answered(Patience::ORCHESTRATOR, &stop, async || Err::<(), _>(refused())).await;
+        assert!(matches!(answer, Err(GaveUp::Refused(_))), "{answer:?}");
+
+        let waiting = until_answered(Patience::ORCHESTRATOR, &stop, async || Err::<(), _>(busy(None)));
+        let (answer, ()) = tokio::join!(waiting, async { stop.cancel() });
+        assert!(matches!(answer, Err(GaveUp::Stopped)), "{answer:?}");
+    }
+}
