@@ -1,1 +1,19 @@
-//! x
+//! Haywain's agent: leases batches of frames, renders them in a warm Blender, uploads them. It only makes outbound calls.
+//!
+//! The rooms: [`blender`] finds and drives Blender; [`slot`] works off one batch after the other; [`delivery`] brings what
+//! was rendered to the orchestrator, from the [`outbox`] on disk; [`heartbeat`] says that the agent lives, from the [`book`]
+//! of what it holds; [`agent`] puts them together.
+
+pub mod agent;
+pub mod blender;
+pub mod book;
+pub mod cache;
+pub mod config;
+pub mod delivery;
+pub mod heartbeat;
+pub mod identity;
+pub mod link;
+pub mod machine;
+pub mod outbox;
+pub mod output;
+pub mod slot;

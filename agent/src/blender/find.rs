@@ -1,0 +1,171 @@
+//! Finds Blender: where it was told to look, or on PATH and in the usual places. A Python that has the `bpy` module is a
+//! Blender too.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use haywain_shared::protocol::{BlenderFacts, BlenderKind};
+use tokio::process::Command;
+
+use super::Blender;
+
+/// How long a program may take to say its version. `bpy` reads most of a gigabyte for it.
+const TO_SAY_ITS_VERSION: Duration = Duration::from_mins(1);
+
+/// Why there is no Blender.
+#[derive(Debug, thiserror::Error)]
+pub enum NotFound {
+    /// What was named is none.
+    #[error("{} is no Blender: {reason}", path.display())]
+    NotABlender {
+        /// What was named.
+        path: PathBuf,
+        /// What happened when it was asked.
+        reason: String,
+    },
+    /// Nothing was named, and nothing was found.
+    #[error(
+        "no Blender was found on this machine. {}\n\
+         Or name one that is there: --blender /path/to/blender (a Python that has the bpy module will do as well)",
+        how_to_install()
+    )]
+    Nowhere,
+}
+
+/// The Blenders to use, best first: those of `named`, which must all be good, or the ones that are found, newest first.
+pub async fn blenders(named: &[PathBuf]) -> Result<Vec<Blender>, NotFound> {
+    let mut found = Vec::new();
+    for path in named {
+        let blender = ask(path).await.map_err(|reason| NotFound::NotABlender { path: path.clone(), reason })?;
+        found.push(blender);
+    }
+    if named.is_empty() {
+        for path in usual_places() {
+            match ask(&path).await {
+                Ok(blender) => found.push(blender),
+                Err(reason) => tracing::debug!(path = %path.display(), reason, "not a Blender"),
+            }
+        }
+        found.sort_by_key(|blender| std::cmp::Reverse(version_key(&blender.facts.version)));
+    }
+    if found.is_empty() { Err(NotFound::Nowhere) } else { Ok(found) }
+}
+
+/// The numbers of a version, for comparison: `5.0.1 LTS` is 5, 0, 1.
+fn version_key(version: &str) -> Vec<u32> {
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+}
+
+/// Asks a program what it is.
+async fn ask(path: &Path) -> Result<Blender, String> {
+    let said = run(path, &["--version"]).await?;
+    if let Some(version) = said.lines().find_map(|line| line.strip_prefix("Blender ")) {
+        let facts = BlenderFacts { version: version.trim().to_owned(), kind: BlenderKind::Program };
+        return Ok(Blender { path: path.to_owned(), facts });
+    }
+    if !said.starts_with("Python ") {
+        return Err(format!("asked for its version, it says {:?}", said.lines().next().unwrap_or_default()));
+    }
+    // The module may print on its own account: the version is on the last line.
+    let said = run(path, &["-c", "import bpy; print('\\n' + bpy.app.version_string)"])
+        .await
+        .map_err(|reason| format!("this Python cannot import bpy (pip install bpy): {reason}"))?;
+    let version = said.lines().last().unwrap_or_default().trim().to_owned();
+    Ok(Blender { path: path.to_owned(), facts: BlenderFacts { version, kind: BlenderKind::Module } })
+}
+
+async fn run(path: &Path, arguments: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(path);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(TO_SAY_ITS_VERSION, command.output())
+        .await
+        .map_err(|_| format!("no answer within {} s", TO_SAY_ITS_VERSION.as_secs()))?
+        .map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    Err(format!("{}; {}", output.status, last.trim()))
+}
+
+/// Where a Blender may be: programs called blender on PATH, where each system's packages and archives put it, and the
+/// Pythons on PATH.
+fn usual_places() -> Vec<PathBuf> {
+    let suffix = std::env::consts::EXE_SUFFIX;
+    let on_path = |name: &str| {
+        let name = format!("{name}{suffix}");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|folder| folder.join(&name)).find(|file| file.is_file())
+    };
+    let mut places: Vec<PathBuf> = on_path("blender").into_iter().collect();
+    places.extend(installed());
+    places.extend(["python3", "python"].into_iter().filter_map(on_path));
+    let mut seen = std::collections::HashSet::new();
+    places.retain(|place| place.is_file() && seen.insert(place.canonicalize().unwrap_or_else(|_| place.clone())));
+    places
+}
+
+/// Blenders outside PATH.
+fn installed() -> Vec<PathBuf> {
+    if cfg!(windows) {
+        let programs = std::env::var_os("ProgramFiles").map(PathBuf::from).unwrap_or_default();
+        return in_folders_of(&programs.join("Blender Foundation"), "blender.exe");
+    }
+    if cfg!(target_os = "macos") {
+        let program = "Contents/MacOS/Blender";
+        return in_folders_of(Path::new("/Applications"), program);
+    }
+    let mut places: Vec<PathBuf> =
+        ["/usr/bin/blender", "/usr/local/bin/blender", "/snap/bin/blender"].map(PathBuf::from).into();
+    places.extend(in_folders_of(Path::new("/opt"), "blender"));
+    if let Some(home) = std::env::home_dir() {
+        places.extend(in_folders_of(&home, "blender"));
+    }
+    places
+}
+
+/// `program` in those folders of `parent` whose names begin with "blender", in whatever case.
+fn in_folders_of(parent: &Path, program: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
+    let folders = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let blender_s = folders.filter(|folder| {
+        folder.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().starts_with("blender"))
+    });
+    blender_s.map(|folder| folder.join(program)).collect()
+}
+
+fn how_to_install() -> &'static str {
+    if cfg!(windows) {
+        "Install it: winget install BlenderFoundation.Blender"
+    } else if cfg!(target_os = "macos") {
+        "Install it: brew install --cask blender"
+    } else if Path::new("/usr/bin/apt-get").is_file() {
+        "Install it: sudo apt-get install blender"
+    } else {
+        "Install it from your distribution's packages, or unpack the archive from blender.org under /opt"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_versions_compare_as_newer() {
+        let mut versions = ["3.4.1", "5.0.1", "4.2.23 LTS", "4.10.0", "2.93.18"];
+        versions.sort_by_key(|version| std::cmp::Reverse(version_key(version)));
+        assert_eq!(versions, ["5.0.1", "4.10.0", "4.2.23 LTS", "3.4.1", "2.93.18"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_blender_is_refused_with_what_it_said() {
+        let missing = blenders(&["/nowhere/blender".into()]).await.unwrap_err().to_string();
+        assert!(missing.starts_with("/nowhere/blender is no Blender: "), "{missing}");
+        if cfg!(unix) {
+            let shell = blenders(&["/bin/true".into()]).await.unwrap_err().to_string();
+            assert!(shell.starts_with("/bin/true is no Blender: asked for its version, it says"), "{shell}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Blender: [`find`] it, keep one warm ([`session`]), and talk with the driver script that runs in it ([`protocol`]).
+
+pub mod find;
+pub mod log;
+pub mod progress;
+pub mod protocol;
+pub mod session;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use haywain_shared::protocol::{BlenderFacts, BlenderKind};
+
+/// A Blender that can be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blender {
+    /// The Blender program, or the Python with the `bpy` module.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub facts: BlenderFacts,
+}
+
+impl fmt::Display for Blender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.facts.kind {
+            BlenderKind::Program => "Blender",
+            BlenderKind::Module => "Blender as Python module",
+        };
+        write!(f, "{what} {} ({})", self.facts.version, self.path.display())
+    }
+}

@@ -1,0 +1,150 @@
+//! What agent and driver say to each other: one JSON object a line. The driver's side is `driver.py`, beside this file.
+
+use std::path::Path;
+
+use haywain_shared::cause::Cause;
+use haywain_shared::frames::FrameNumber;
+use serde::{Deserialize, Serialize};
+
+/// The driver script.
+pub const DRIVER: &str = include_str!("driver.py");
+
+/// The version of this protocol that the driver must speak.
+pub const PROTOCOL: u32 = 1;
+
+/// What the agent asks for.
+#[derive(Debug, Serialize)]
+#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Command<'a> {
+    /// Open a scene.
+    Open {
+        /// The .blend.
+        path: &'a Path,
+        /// Whether its Python may run.
+        allow_scripts: Scripts,
+    },
+    /// Render a frame of the open scene.
+    Render {
+        /// The frame.
+        frame: FrameNumber,
+        /// An empty folder for its files.
+        directory: &'a Path,
+        /// Threads to use; 0 leaves it to Blender.
+        threads: u32,
+    },
+    /// End.
+    Quit,
+}
+
+/// Whether Python that comes with a scene may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scripts {
+    /// It may not: a scene is a stranger's file.
+    Blocked,
+}
+
+impl Serialize for Scripts {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Blocked => serializer.serialize_bool(false),
+        }
+    }
+}
+
+/// What the driver says.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// It runs.
+    Ready {
+        /// The version of the protocol that it speaks.
+        protocol: u32,
+        /// Blender's version.
+        blender: String,
+    },
+    /// The scene is open, and nothing was found that it would fail for.
+    Opened {
+        /// Its render engine.
+        engine: String,
+        /// The format of its images, in Blender's word.
+        format: String,
+        /// What a person should know: what was changed, what to look out for.
+        notes: Vec<String>,
+    },
+    /// What Blender says while it renders.
+    Stats {
+        /// A line for its status bar.
+        text: String,
+    },
+    /// A frame is rendered.
+    Rendered {
+        /// Which.
+        frame: FrameNumber,
+        /// Its files.
+        files: Vec<RenderedFile>,
+        /// How long it took.
+        render_ms: u64,
+        /// The most memory that the process has had so far, where the system tells.
+        peak_memory_bytes: Option<u64>,
+    },
+    /// The command that was asked for has failed. The process lives on.
+    Failed {
+        /// Why.
+        cause: Cause,
+        /// In words.
+        message: String,
+    },
+    /// The driver did not understand.
+    Error {
+        /// What.
+        message: String,
+    },
+}
+
+/// A file that a frame made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RenderedFile {
+    /// Its name in the frame's folder, with forward slashes.
+    pub name: String,
+    /// Pixels across that the scene asks for, where the driver can tell.
+    pub width: Option<u32>,
+    /// Pixels down.
+    pub height: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn commands_are_what_the_driver_reads() {
+        let frame = FrameNumber::try_from(-3).unwrap();
+        let cases = [
+            (
+                Command::Open { path: Path::new("/s/a.blend"), allow_scripts: Scripts::Blocked },
+                json!({"do": "open", "path": "/s/a.blend", "allowScripts": false}),
+            ),
+            (
+                Command::Render { frame, directory: Path::new("/w/1"), threads: 2 },
+                json!({"do": "render", "frame": -3, "directory": "/w/1", "threads": 2}),
+            ),
+            (Command::Quit, json!({"do": "quit"})),
+        ];
+        for (command, expected) in cases {
+            assert_eq!(serde_json::to_value(&command).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn events_are_what_the_driver_writes() {
+        let failed: Event =
+            serde_json::from_str(r#"{"event": "failed", "frame": 3, "cause": "bad_scene", "message": "no"}"#).unwrap();
+        assert_eq!(failed, Event::Failed { cause: Cause::BadScene, message: "no".to_owned() });
+        let ready: Event =
+            serde_json::from_str(r#"{"event": "ready", "protocol": 1, "blender": "3.4.1", "module": false, "pid": 7}"#)
+                .unwrap();
+        assert_eq!(ready, Event::Ready { protocol: 1, blender: "3.4.1".to_owned() });
+    }
+}

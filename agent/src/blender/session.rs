@@ -1,0 +1,363 @@
+//! A session: one warm Blender process, with one scene open at a time. Whatever the process does (die, hang, print, stay
+//! silent) ends in an answer with a cause; when the value is gone, so is the process with all its children.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use haywain_shared::cause::Cause;
+use haywain_shared::frames::FrameNumber;
+use haywain_shared::protocol::BlenderKind;
+use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::Blender;
+use super::log::LogTail;
+use super::progress;
+use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile, Scripts};
+use crate::machine::cpu_time_ms;
+
+/// How long a process may take to die after it has been killed, or to say why it died.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How often a process that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A process that uses at least one part in this many of one processor is at work.
+const AT_WORK_SHARE: u128 = 10;
+
+/// How long a Blender is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// From its start to the driver's first word.
+    pub start: Duration,
+    /// Without progress, output or use of a processor, while it opens a scene or renders.
+    pub stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { start: Duration::from_mins(2), stall: Duration::from_mins(10) }
+    }
+}
+
+/// Why a command brought no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}: {message}")]
+pub struct Failure {
+    /// The cause.
+    pub cause: Cause,
+    /// In words.
+    pub message: String,
+}
+
+impl Failure {
+    fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into() }
+    }
+}
+
+/// What is known of a scene once it is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Its render engine.
+    pub engine: String,
+    /// The format of its images, in Blender's word.
+    pub format: String,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// A frame as Blender left it: nobody has looked at the files yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Its files.
+    pub files: Vec<RenderedFile>,
+    /// How long it took.
+    pub render_ms: u64,
+    /// The most memory that the process has had.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// One warm Blender.
+pub struct Session {
+    child: Box<dyn ChildWrapper>,
+    /// `None` once the process is known to be dead or has been given up.
+    line: Option<DriverLine>,
+    heard: Arc<Mutex<Heard>>,
+    patience: Patience,
+}
+
+/// Both ends of the conversation with the driver.
+struct DriverLine {
+    commands: ChildStdin,
+    events: Lines<BufReader<ChildStdout>>,
+}
+
+/// The processor time that a process had used at some moment.
+struct CpuUse {
+    sampled: Instant,
+    time_ms: u64,
+}
+
+/// What the process has printed, and when it last gave a sign of life.
+struct Heard {
+    tail: LogTail,
+    fraction: Option<f32>,
+    last_sign: Instant,
+}
+
+impl Session {
+    /// Starts Blender with the driver, in a group of its own, and waits until the driver speaks. `folder` is for what
+    /// Blender puts aside. The log is read by one of `tasks`.
+    pub async fn start(
+        blender: &Blender,
+        folder: &Path,
+        patience: Patience,
+        tasks: &TaskTracker,
+    ) -> Result<Self, Failure> {
+        let mut child = spawn(blender, folder)
+            .map_err(|error| Failure::new(Cause::Crashed, format!("{blender} could not be started: {error}")))?;
+        let (Some(commands), Some(events), Some(log)) =
+            (child.stdin().take(), child.stdout().take(), child.stderr().take())
+        else {
+            return Err(Failure::new(Cause::Crashed, format!("{blender} has no pipes")));
+        };
+        let heard = Arc::new(Mutex::new(Heard { tail: LogTail::default(), fraction: None, last_sign: Instant::now() }));
+        tasks.spawn(listen(log, Arc::clone(&heard)));
+        let line = DriverLine { commands, events: BufReader::new(events).lines() };
+        let mut session = Self { child, line: Some(line), heard, patience };
+        let ready = tokio::time::timeout(patience.start, session.await_ready()).await;
+        ready.unwrap_or_else(|_| {
+            let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
+            Err(session.give_up(Failure::new(Cause::Stalled, message)))
+        })?;
+        tracing::info!(%blender, process = session.child.id(), "Blender started");
+        Ok(session)
+    }
+
+    async fn await_ready(&mut self) -> Result<(), Failure> {
+        loop {
+            let Some(line) = self.read_line().await else { return Err(self.bury().await) };
+            match serde_json::from_str(&line) {
+                Ok(Event::Ready { protocol: PROTOCOL, .. }) => return Ok(()),
+                Ok(Event::Ready { protocol, .. }) => {
+                    let message = format!("the driver speaks version {protocol} of the protocol, not {PROTOCOL}");
+                    return Err(self.give_up(Failure::new(Cause::Crashed, message)));
+                }
+                // Blender 3.4 prints a line of its own before the driver can keep it from doing so.
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Opens a scene, in place of the one before.
+    pub async fn open(&mut self, path: &Path) -> Result<Opened, Failure> {
+        self.say(&Command::Open { path, allow_scripts: Scripts::Blocked }).await?;
+        match self.next_event(&mut |_| {}).await? {
+            Event::Opened { engine, format, notes } => Ok(Opened { engine, format, notes }),
+            Event::Failed { cause, message } => Err(Failure { cause, message }),
+            other => Err(self.confused(&other)),
+        }
+    }
+
+    /// Renders a frame of the open scene into `directory`, which is empty. `progress` hears how far it is: 0 to 1.
+    pub async fn render(
+        &mut self,
+        frame: FrameNumber,
+        directory: &Path,
+        threads: Option<u32>,
+        mut progress: impl FnMut(f32) + Send,
+    ) -> Result<Rendered, Failure> {
+        self.heard().fraction = None;
+        self.say(&Command::Render { frame, directory, threads: threads.unwrap_or(0) }).await?;
+        loop {
+            match self.next_event(&mut progress).await? {
+                Event::Stats { text } => self.heard().note_progress(&text),
+                Event::Rendered { frame: rendered, files, render_ms, peak_memory_bytes } if rendered == frame => {
+                    return Ok(Rendered { files, render_ms, peak_memory_bytes });
+                }
+                Event::Failed { cause, message } => return Err(Failure { cause, message }),
+                other => return Err(self.confused(&other)),
+            }
+        }
+    }
+
+    /// Whether the process can take another command.
+    #[must_use]
+    pub const fn is_alive(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// The end of what Blender has printed.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        self.heard().tail.text()
+    }
+
+    /// Ends the process, kindly if it listens, and waits until it is gone.
+    pub async fn end(mut self) {
+        // If the driver can't be told, it is killed below.
+        let _ = self.say(&Command::Quit).await;
+        self.line = None;
+        if tokio::time::timeout(LAST_WORDS, self.child.wait()).await.is_err() {
+            self.kill();
+        }
+    }
+
+    async fn say(&mut self, command: &Command<'_>) -> Result<(), Failure> {
+        self.heard().last_sign = Instant::now();
+        let mut line = serde_json::to_vec(command)
+            .map_err(|error| Failure::new(Cause::BadScene, format!("a path that is no text: {error}")))?;
+        line.push(b'\n');
+        let Some(DriverLine { commands, .. }) = &mut self.line else { return Err(self.died(None)) };
+        match commands.write_all(&line).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.bury().await),
+        }
+    }
+
+    /// The driver's next word. Until it comes, `progress` hears what the log tells. A process that dies or stalls
+    /// meanwhile is given up.
+    async fn next_event(&mut self, progress: &mut (dyn FnMut(f32) + Send)) -> Result<Event, Failure> {
+        let mut cpu = CpuUse { sampled: Instant::now(), time_ms: self.cpu_time_ms() };
+        loop {
+            match tokio::time::timeout(LOOK_EVERY, self.read_line()).await {
+                Ok(Some(line)) => {
+                    return serde_json::from_str(&line).map_err(|error| {
+                        let message = format!("the driver said what nobody understands: {line:?} ({error})");
+                        self.give_up(Failure::new(Cause::Crashed, message))
+                    });
+                }
+                Ok(None) => return Err(self.bury().await),
+                Err(_) => {
+                    self.heard().fraction.into_iter().for_each(&mut *progress);
+                    self.check_for_stall(&mut cpu)?;
+                }
+            }
+        }
+    }
+
+    /// Gives up a process that shows no sign of life for too long. Quiet is no proof: a block of samples can take long, so
+    /// its use of processors counts as a sign too.
+    fn check_for_stall(&mut self, cpu: &mut CpuUse) -> Result<(), Failure> {
+        let now = Instant::now();
+        let time_ms = self.cpu_time_ms();
+        let elapsed_ms = now.duration_since(cpu.sampled).as_millis();
+        let at_work = u128::from(time_ms.saturating_sub(cpu.time_ms)) * AT_WORK_SHARE >= elapsed_ms;
+        *cpu = CpuUse { sampled: now, time_ms };
+        let mut heard = self.heard();
+        if at_work {
+            heard.last_sign = now;
+        }
+        if now.duration_since(heard.last_sign) < self.patience.stall {
+            return Ok(());
+        }
+        drop(heard);
+        let seconds = self.patience.stall.as_secs();
+        let message = format!("Blender did nothing for {seconds} s: no progress, no output, no processor time");
+        Err(self.give_up(Failure::new(Cause::Stalled, message)))
+    }
+
+    fn cpu_time_ms(&self) -> u64 {
+        self.child.id().and_then(cpu_time_ms).unwrap_or(0)
+    }
+
+    /// The next line of the driver's; `None` at the end. Nothing is lost when it is dropped while it waits.
+    async fn read_line(&mut self) -> Option<String> {
+        let line = self.line.as_mut()?.events.next_line().await.ok()??;
+        self.heard().last_sign = Instant::now();
+        Some(line)
+    }
+
+    fn confused(&mut self, event: &Event) -> Failure {
+        self.give_up(Failure::new(Cause::Crashed, format!("the driver said {event:?}, which answers nothing")))
+    }
+
+    /// The process is gone, or has closed its line: waits for its last words.
+    async fn bury(&mut self) -> Failure {
+        self.line = None;
+        let status = tokio::time::timeout(LAST_WORDS, self.child.wait()).await;
+        self.kill();
+        self.died(status.ok().and_then(Result::ok))
+    }
+
+    fn died(&self, status: Option<ExitStatus>) -> Failure {
+        let how = status.map_or_else(|| "without a status".to_owned(), |status| format!("with {status}"));
+        let tail = self.log_tail();
+        let last = tail.lines().rev().find(|line| !line.trim().is_empty());
+        let last = last.map_or_else(String::new, |line| format!("; its last words: {}", line.trim()));
+        Failure::new(Cause::Crashed, format!("Blender ended {how}{last}"))
+    }
+
+    fn give_up(&mut self, failure: Failure) -> Failure {
+        self.line = None;
+        self.kill();
+        failure
+    }
+
+    fn kill(&mut self) {
+        // An error says that there is nothing left to kill.
+        let _ = self.child.start_kill();
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Heard {
+    fn note_progress(&mut self, text: &str) {
+        if let Some(fraction) = progress::fraction(text) {
+            self.fraction = Some(fraction);
+        }
+    }
+}
+
+/// Reads a process's log until it ends: a pipe that nobody empties would stop a render.
+async fn listen(log: impl AsyncRead + Unpin, heard: Arc<Mutex<Heard>>) {
+    let mut log = BufReader::new(log);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match log.read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        tracing::debug!(target: "blender", "{text}");
+        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.last_sign = Instant::now();
+        heard.note_progress(text);
+        heard.tail.push(text);
+    }
+}
+
+fn spawn(blender: &Blender, folder: &Path) -> std::io::Result<Box<dyn ChildWrapper>> {
+    std::fs::create_dir_all(folder)?;
+    let driver: PathBuf = folder.join("driver.py");
+    std::fs::write(&driver, DRIVER)?;
+    let mut command = CommandWrap::with_new(&blender.path, |command| {
+        if blender.facts.kind == BlenderKind::Program {
+            command.args(["--background", "--factory-startup", "--disable-autoexec"]);
+            // Before --python, or Blender goes on after an exception.
+            command.args(["--python-exit-code", "3", "--python"]);
+        }
+        command.arg(&driver);
+        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    });
+    #[cfg(unix)]
+    command.wrap(process_wrap::tokio::ProcessGroup::leader());
+    #[cfg(windows)]
+    command.wrap(process_wrap::tokio::JobObject);
+    command.wrap(KillOnDrop).spawn()
+}

@@ -1,0 +1,94 @@
+//! What can be set, and how: flags, `HAYWAIN_…` variables, a TOML file, defaults.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use haywain_shared::logging::LogFormat;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// Haywain's agent: renders frames with the Blender on this machine, for an orchestrator.
+///
+/// It calls the orchestrator and is never called, so that it works behind any router. It waits for an orchestrator that is
+/// away.
+#[derive(Debug, Parser, Serialize)]
+#[command(name = "haywain-agent", version, after_long_help = AFTER_HELP)]
+pub struct Flags {
+    /// Where the orchestrator is, for example <http://render.example:4000> [default: <http://127.0.0.1:4000>]
+    #[arg(long, env = "HAYWAIN_ORCHESTRATOR", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orchestrator: Option<Url>,
+
+    /// What people call this machine [default: its host name]
+    #[arg(long, env = "HAYWAIN_NAME", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+
+    /// Folder for scenes and for frames on their way [default: the platform's folder for data]
+    #[arg(long, env = "HAYWAIN_DATA_DIR", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+
+    /// A Blender program, or a Python that has the bpy module; may be given more than once, and the first is used
+    /// [default: the newest one found on PATH and in the usual places]
+    #[arg(long, env = "HAYWAIN_BLENDER", value_name = "PATH", value_delimiter = PATH_DELIMITER)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blender: Vec<PathBuf>,
+
+    /// How many frames to render at once [default: by the machine's processors and memory]
+    #[arg(long, env = "HAYWAIN_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slots: Option<u32>,
+
+    /// How log lines look, on standard error: text or json [default: text]
+    #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+
+    /// A TOML file with these settings, named as the flags but with underscores for dashes
+    #[arg(long, env = "HAYWAIN_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+}
+
+/// What stands between the paths in `HAYWAIN_BLENDER`: as in PATH.
+const PATH_DELIMITER: char = if cfg!(windows) { ';' } else { ':' };
+
+const AFTER_HELP: &str = "A flag wins over its variable, a variable over the file, the file over the default.\n\
+    HAYWAIN_LOG says what is logged, in the words of tracing's EnvFilter (default: info).";
+
+/// The settings, all sources taken together.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The orchestrator.
+    #[serde(default = "default_orchestrator")]
+    pub orchestrator: Url,
+    /// What people call this machine; its host name unless one is set.
+    pub name: Option<String>,
+    /// Where everything is kept; the platform's folder unless one is set.
+    pub data_dir: Option<PathBuf>,
+    /// Blenders to use; found by looking unless any are set.
+    #[serde(default)]
+    pub blender: Vec<PathBuf>,
+    /// Frames to render at once; decided by the machine unless set.
+    pub slots: Option<u32>,
+    /// How log lines look.
+    #[serde(default)]
+    pub log_format: LogFormat,
+}
+
+#[expect(clippy::expect_used, reason = "a constant that the tests parse")]
+fn default_orchestrator() -> Url {
+    Url::parse("http://127.0.0.1:4000").expect("a constant URL")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_orchestrator_is_a_url() {
+        assert_eq!(default_orchestrator().port(), Some(4000));
+    }
+}

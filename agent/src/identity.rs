@@ -1,0 +1,54 @@
+//! Who this agent is: an id made at its first start, and which life of it this is. Both are in its data folder, on disk
+//! before anybody is told.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use haywain_shared::ids::{AgentId, Incarnation};
+use serde::{Deserialize, Serialize};
+
+/// An agent, in one of its lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// This life of it.
+    pub incarnation: Incarnation,
+}
+
+/// The identity for this start: the one in `folder` in its next life, or a new one.
+pub fn next_life(folder: &Path) -> io::Result<Identity> {
+    let path = folder.join("identity.json");
+    let identity = match fs::read(&path) {
+        Ok(text) => {
+            let last: Identity = serde_json::from_slice(&text)?;
+            Identity { incarnation: Incarnation(last.incarnation.0 + 1), ..last }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Identity { agent_id: AgentId::generate(), incarnation: Incarnation(1) }
+        }
+        Err(error) => return Err(error),
+    };
+    let written = folder.join("identity.json.new");
+    let mut file = File::create(&written)?;
+    file.write_all(&serde_json::to_vec(&identity)?)?;
+    file.sync_all()?;
+    fs::rename(written, path)?;
+    Ok(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_stays_the_same_and_each_life_is_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = next_life(folder.path()).unwrap();
+        let second = next_life(folder.path()).unwrap();
+        assert_eq!(first.agent_id, second.agent_id);
+        assert!(first.incarnation < second.incarnation);
+    }
+}
