@@ -154,7 +154,7 @@ impl Slot {
         };
         self.shop.book.put_down(lease);
         let Failure { cause, message } = failure;
-        tracing::warn!(%lease, %frame, %cause, message, "attempt failed");
+        tracing::warn!(%lease, %frame, %cause, reason = message, "attempt failed");
         let log_tail = self.warm.as_ref().map(|warm| warm.session.log_tail()).unwrap_or_default();
         let next = match cause {
             Cause::DiskFull => Next::Pause,

@@ -54,7 +54,7 @@ impl Orchestrator {
             Arc::new(SqliteStore::open(&database, times, clock, &tasks, writer_gone.clone()).await?);
         let blobs = Blobs::open_local(folder.path())?;
         for (job, recorded) in store.unfinished_jobs().await? {
-            blobs.discard_unrecorded(job, &recorded).await?;
+            blobs.discard_unrecorded(job, &recorded)?;
         }
         let default_scene = match &settings.scene {
             Some(path) => Some(scenes::take_in(path, &blobs, &*store).await?),

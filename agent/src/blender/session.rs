@@ -12,6 +12,7 @@ use haywain_shared::protocol::BlenderKind;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -87,6 +88,8 @@ pub struct Session {
     /// `None` once the process is known to be dead or has been given up.
     line: Option<DriverLine>,
     heard: Arc<Mutex<Heard>>,
+    /// Reads the log; ends with it.
+    listener: JoinHandle<()>,
     patience: Patience,
 }
 
@@ -126,9 +129,9 @@ impl Session {
             return Err(Failure::new(Cause::Crashed, format!("{blender} has no pipes")));
         };
         let heard = Arc::new(Mutex::new(Heard { tail: LogTail::default(), fraction: None, last_sign: Instant::now() }));
-        tasks.spawn(listen(log, Arc::clone(&heard)));
+        let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
         let line = DriverLine { commands, events: BufReader::new(events).lines() };
-        let mut session = Self { child, line: Some(line), heard, patience };
+        let mut session = Self { child, line: Some(line), heard, listener, patience };
         let ready = tokio::time::timeout(patience.start, session.await_ready()).await;
         ready.unwrap_or_else(|_| {
             let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
@@ -281,6 +284,8 @@ impl Session {
         self.line = None;
         let status = tokio::time::timeout(LAST_WORDS, self.child.wait()).await;
         self.kill();
+        // What it printed last may still be in the pipe. If its end does not come, somebody else holds it open.
+        let _ = tokio::time::timeout(LAST_WORDS, &mut self.listener).await;
         self.died(status.ok().and_then(Result::ok))
     }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{Stream, TryStreamExt as _};
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::ids::JobId;
 use object_store::path::Path as Key;
@@ -87,21 +87,6 @@ impl Blobs {
                 tracing::warn!(%error, key, "an unused file could not be removed");
             }
         }
-    }
-
-    /// Removes what uploads left in a job's folder that were cut off by the end of the last run: every file that is not in
-    /// `recorded`. Only right while no upload can be under way.
-    pub async fn discard_unrecorded(&self, job: JobId, recorded: &[String]) -> Result<(), BlobError> {
-        let recorded: std::collections::HashSet<&str> = recorded.iter().map(String::as_str).collect();
-        let found: Vec<_> = self.objects.list(Some(&frames_key(job))).collect().await;
-        for object in found {
-            let key = object.map_err(BlobError::storage("listing frames"))?.location.to_string();
-            if !recorded.contains(key.as_str()) {
-                tracing::info!(%job, key, "removing a file that was never recorded");
-                self.discard([key]).await;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -4,11 +4,11 @@
 //! What a call has answered `Ok` to is on disk. Renewals are the exception: they live in memory, and a restart gives every
 //! live lease a full TTL instead.
 
-pub mod sqlite;
-
 #[cfg(test)]
+#[macro_use]
 mod conformance;
 mod presence;
+pub mod sqlite;
 mod terms;
 
 use async_trait::async_trait;

@@ -70,7 +70,7 @@ pub(super) async fn fail(
     Path(lease): Path<LeaseId>,
     Json(report): Json<FailureReport>,
 ) -> Result<StatusCode, Failed> {
-    tracing::warn!(%lease, frame = %report.frame, cause = %report.cause, message = report.message, "attempt failed");
+    tracing::warn!(%lease, frame = %report.frame, cause = %report.cause, reason = report.message, "attempt failed");
     let FailureReport { frame, cause, message, log_tail } = report;
     app.store.fail(Failure { lease, frame, cause, message, log_tail }).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -356,3 +356,12 @@ pub(super) async fn expire(
     }
     Ok(expired)
 }
+
+/// How the database finds the job to serve.
+#[cfg(test)]
+pub(super) async fn explain_oldest_with_work(readers: &SqlitePool) -> String {
+    use sqlx::Row as _;
+    let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {OLDEST_WITH_WORK}"));
+    let rows = sqlx::query(sql).fetch_all(readers).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
+}

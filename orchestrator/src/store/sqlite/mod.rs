@@ -217,3 +217,45 @@ impl Store for SqliteStore {
         self.memory.work.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::HeldClock;
+    use crate::store::conformance::{Bench, HEARING, TTL};
+
+    async fn bench() -> Bench {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(HeldClock::default());
+        let same_clock = Arc::clone(&clock);
+        let open = move || {
+            let (folder, clock) = (Arc::clone(&folder), Arc::clone(&same_clock));
+            Box::pin(async move {
+                let times = LeaseTimes { ttl: TTL, hearing: HEARING };
+                let file = folder.path().join("queue.sqlite");
+                let gone = CancellationToken::new();
+                let store = SqliteStore::open(&file, times, clock, &TaskTracker::new(), gone).await.unwrap();
+                Arc::new(store) as Arc<dyn Store>
+            }) as _
+        };
+        Bench::new(clock, Box::new(open)).await
+    }
+
+    conformance_tests!(bench);
+
+    /// The queue must not get slower with what is finished or pending: the lease query reads an index.
+    #[tokio::test]
+    async fn the_lease_query_reads_only_jobs_with_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let times = LeaseTimes { ttl: Duration::from_secs(20), hearing: Duration::from_secs(5) };
+        let file = folder.path().join("queue.sqlite");
+        let clock = Arc::new(HeldClock::default());
+        let store =
+            SqliteStore::open(&file, times, clock, &TaskTracker::new(), CancellationToken::new()).await.unwrap();
+        let plan = leases::explain_oldest_with_work(&store.readers).await;
+        assert!(plan.contains("jobs_with_work"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}

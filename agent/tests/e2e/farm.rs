@@ -1,0 +1,195 @@
+//! A farm of real processes on loopback, in a folder of its own. Every process that it starts ends with it.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use haywain_shared::job::{JobReport, JobState};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
+
+/// An orchestrator, and the agents that a test starts for it.
+pub(crate) struct Farm {
+    folder: TempDir,
+    scene: PathBuf,
+    port: u16,
+    orchestrator: Process,
+}
+
+impl Farm {
+    /// An orchestrator whose default scene is `scene`.
+    pub(crate) fn start(scene: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Free now, and asked for again within milliseconds.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let orchestrator = start_orchestrator(folder.path(), scene, port);
+        Self { folder, scene: scene.to_owned(), port, orchestrator }
+    }
+
+    /// Ends the orchestrator as a power cut would.
+    pub(crate) fn kill_orchestrator(&mut self) {
+        self.orchestrator.kill();
+    }
+
+    /// Starts it again on what it has on disk.
+    pub(crate) fn restart_orchestrator(&mut self) {
+        self.orchestrator.kill();
+        self.orchestrator = start_orchestrator(self.folder.path(), &self.scene, self.port);
+    }
+
+    /// Starts an agent with `blender`; the same `name` is the same agent in its next life.
+    pub(crate) fn agent(&self, name: &str, blender: &Path, slots: u32) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haywain-agent"));
+        command
+            .args(["--orchestrator", &format!("http://127.0.0.1:{}", self.port), "--name", name])
+            .arg("--data-dir")
+            .arg(self.folder.path().join(name))
+            .arg("--blender")
+            .arg(blender)
+            .args(["--slots", &slots.to_string()]);
+        Process::start(command, &self.folder.path().join(format!("{name}.log")))
+    }
+
+    /// A folder for what a test leaves.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `POST /render`: the path of the job's status.
+    pub(crate) fn render(&self, body: &Value) -> String {
+        let response = agent().post(self.url("/render")).send_json(body).unwrap();
+        assert_eq!(response.status(), 202);
+        response.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// `GET /status/…` as a client of the tutorial reads it: the code and the body.
+    pub(crate) fn status(&self, path: &str) -> (u16, String) {
+        let mut response = agent().get(self.url(path)).call().unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    /// The whole job.
+    pub(crate) fn job(&self, path: &str) -> JobReport {
+        let mut response = agent().get(self.url(path)).header("accept", "application/json").call().unwrap();
+        response.body_mut().read_json().unwrap()
+    }
+
+    /// Waits until the job is as `enough` wants it.
+    pub(crate) fn wait_for(&self, path: &str, what: &str, enough: impl Fn(&JobReport) -> bool) -> JobReport {
+        wait(what, || Some(self.job(path)).filter(&enough))
+    }
+
+    /// Waits until the job has ended.
+    pub(crate) fn wait_for_end(&self, path: &str) -> JobReport {
+        self.wait_for(path, "the end of the job", |job| matches!(job.state, JobState::Completed | JobState::Failed))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE)).build().into()
+}
+
+/// The files of a job's frames, by name.
+pub(crate) fn pictures(job: &JobReport) -> Vec<PathBuf> {
+    let folder = job.output_folder.as_ref().unwrap();
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Waits for something to become true, looking often.
+pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn start_orchestrator(folder: &Path, scene: &Path, port: u16) -> Process {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let program = BUILT.get_or_init(|| {
+        // Another package's program: cargo builds it for this package's tests only when it is told to.
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo).args(["build", "--quiet", "--package", "haywain-orchestrator"]).status();
+        assert!(status.unwrap().success(), "building the orchestrator");
+        let name = format!("haywain-orchestrator{}", std::env::consts::EXE_SUFFIX);
+        Path::new(env!("CARGO_BIN_EXE_haywain-agent")).with_file_name(name)
+    });
+    let mut command = Command::new(program);
+    command.args(["--listen", &format!("127.0.0.1:{port}")]).arg("--scene").arg(scene);
+    command.arg("--data-dir").arg(folder.join("orchestrator"));
+    let process = Process::start(command, &folder.join("orchestrator.log"));
+    process.wait_for_log("orchestrator ready");
+    process
+}
+
+/// A process that ends with this value, and its log.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+    /// What the log had before this process wrote to it.
+    log_start: usize,
+}
+
+impl Process {
+    fn start(mut command: Command, log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log).unwrap();
+        let log_start = usize::try_from(file.metadata().unwrap().len()).unwrap();
+        for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HAYWAIN_")) {
+            command.env_remove(variable);
+        }
+        command.args(["--log-format", "json"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        let child = command.spawn().unwrap();
+        Self { child, log: log.to_owned(), log_start }
+    }
+
+    /// The lines of its log that say `message`.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        let text = fs::read_to_string(&self.log).unwrap();
+        let lines = text[self.log_start..].lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == message).collect()
+    }
+
+    /// Waits until its log says `message`.
+    pub(crate) fn wait_for_log(&self, message: &str) -> Value {
+        wait(&format!("{message:?} in {}", self.log.display()), || self.logged(message).pop())
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, and its exit code.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        wait("the end of a process", || self.child.try_wait().unwrap()).code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let text = fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<_> = text.lines().collect();
+            eprintln!("the end of {}:\n{}", self.log.display(), lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+    }
+}

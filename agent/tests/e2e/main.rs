@@ -1,0 +1,13 @@
+//! End to end, with real processes and real Blender: a job goes in, real frames come out, also when something dies.
+//!
+//! The Blenders to test with are named by `HAYWAIN_TEST_BLENDER` (a Blender program) and `HAYWAIN_TEST_BPY` (a Python with
+//! the `bpy` module); `cargo xtask test` installs both and sets them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on is to fail")]
+
+mod blenders;
+mod deaths;
+mod farm;
+mod faults;
+mod frames;
+mod session;

@@ -1,0 +1,224 @@
+//! A session by itself, under both Blenders: what it answers when all is well, and when Blender fails in each of its ways.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use haywain_agent::blender::session::{Failure, Patience, Session};
+use haywain_agent::blender::{Blender, find};
+use haywain_agent::output;
+use haywain_shared::cause::Cause;
+use haywain_shared::frames::FrameNumber;
+use haywain_shared::protocol::{BlenderFacts, BlenderKind};
+use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
+
+use crate::blenders::{self, BOTH, Kind, scene};
+
+async fn blender(kind: Kind) -> Blender {
+    find::blenders(&[blenders::path(kind)]).await.unwrap().remove(0)
+}
+
+async fn start(kind: Kind, folder: &Path) -> Session {
+    Session::start(&blender(kind).await, folder, Patience::default(), &TaskTracker::new()).await.unwrap()
+}
+
+fn frame(number: i64) -> FrameNumber {
+    number.try_into().unwrap()
+}
+
+fn empty_folder(parent: &TempDir, name: &str) -> std::path::PathBuf {
+    let folder = parent.path().join(name);
+    fs::create_dir(&folder).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_session_renders_scenes_in_turn_and_tells_what_it_made() {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = start(kind, folder.path()).await;
+        for (turn, (name, number, file)) in [
+            ("basic", 3, "shot_0003.png"),
+            ("movie", 1, "shot_0001.png"),
+            ("exr", 2, "shot_0002.exr"),
+            ("basic", -2, "shot_-0002.png"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let opened = session.open(&scene(name)).await.unwrap();
+            assert_eq!(opened.engine, "CYCLES");
+            assert_eq!(!opened.notes.is_empty(), name == "movie", "{:?}", opened.notes);
+            let into = empty_folder(&folder, &turn.to_string());
+            let rendered = session.render(frame(number), &into, Some(1), |_| {}).await.unwrap();
+            assert_eq!(rendered.files.len(), 1, "{rendered:?}");
+            assert_eq!(rendered.files[0].name, file, "{kind:?}");
+            assert!(rendered.peak_memory_bytes.unwrap() > 50_000_000, "{rendered:?}");
+            let checked = output::check(&into, &rendered.files[0]).unwrap();
+            assert_eq!((checked.width, checked.height), (64, 36));
+        }
+        session.end().await;
+    }
+}
+
+#[tokio::test]
+async fn progress_within_a_frame_is_told() {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = start(kind, folder.path()).await;
+        session.open(&scene("slow")).await.unwrap();
+        let into = empty_folder(&folder, "frame");
+        let (told, mut progress) = tokio::sync::mpsc::unbounded_channel();
+        let rendering = session.render(frame(1), &into, None, move |fraction| {
+            let _ = told.send(fraction);
+        });
+        // The frame would take minutes: it is abandoned once it has told that it is under way.
+        let first = tokio::select! {
+            rendered = rendering => panic!("so soon? {rendered:?}"),
+            Some(fraction) = progress.recv() => fraction,
+            () = tokio::time::sleep(crate::farm::DEADLINE) => panic!("no progress under {kind:?}"),
+        };
+        assert!((0.0..1.0).contains(&first), "{first}");
+    }
+}
+
+async fn open_fails(kind: Kind, session: &mut Session, path: &Path, cause: Cause, words: &str) {
+    let failure = session.open(path).await.unwrap_err();
+    assert_eq!(failure.cause, cause, "{kind:?}: {failure}");
+    assert!(failure.message.contains(words), "{kind:?}: {failure}");
+}
+
+#[tokio::test]
+async fn a_scene_that_cannot_be_rendered_is_refused_by_cause_and_the_session_lives_on() {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = fs::read(scene("basic")).unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+        let mut session = start(kind, &folder.path().join("blender")).await;
+        #[rustfmt::skip]
+        let cases = [
+            (folder.path().join("gone.blend"), Cause::MissingFile, "gone.blend"),
+            (write("cut.blend", &whole[..whole.len() / 2]), Cause::BadScene, "cut.blend"),
+            (write("empty.blend", b""), Cause::BadScene, "empty"),
+            (write("text.blend", b"not a scene at all"), Cause::BadScene, "not a .blend"),
+            (write("pointer.blend", pointer), Cause::BadScene, "Git LFS pointer"),
+            (write("newer.blend", b"BLENDER17-01v0901REND"), Cause::BadScene, "9.1"),
+            (scene("no_camera"), Cause::BadScene, "has no camera"),
+            (scene("texture_beside_it").parent().unwrap().join("moved").join("t.blend"), Cause::MissingFile, "bark.png"),
+        ];
+        // The same scene away from its texture.
+        let moved = scene("texture_beside_it").parent().unwrap().join("moved");
+        fs::create_dir_all(&moved).unwrap();
+        fs::copy(scene("texture_beside_it"), moved.join("t.blend")).unwrap();
+        for (path, cause, words) in cases {
+            open_fails(kind, &mut session, &path, cause, words).await;
+        }
+        // With its texture beside it, it is good; and the session still renders.
+        session.open(&scene("texture_beside_it")).await.unwrap();
+        let into = empty_folder(&folder, "frame");
+        session.render(frame(1), &into, None, |_| {}).await.unwrap();
+        session.end().await;
+    }
+}
+
+#[tokio::test]
+async fn denoising_is_never_switched_off_in_silence() {
+    // Debian's build has no denoiser, the module has one.
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = start(Kind::Program, folder.path()).await;
+    session.open(&scene("denoised")).await.unwrap();
+    let rendered = session.render(frame(1), &empty_folder(&folder, "frame"), None, |_| {}).await;
+    if let Err(failure) = rendered {
+        assert_eq!(failure.cause, Cause::DeviceUnavailable, "{failure}");
+        assert!(failure.message.contains("OpenImageDenoise"), "{failure}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = start(Kind::Module, folder.path()).await;
+    session.open(&scene("denoised")).await.unwrap();
+    session.render(frame(1), &empty_folder(&folder, "frame"), None, |_| {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_to_is_no_output() {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = start(kind, folder.path()).await;
+        session.open(&scene("basic")).await.unwrap();
+        let file = folder.path().join("a-file");
+        fs::write(&file, b"").unwrap();
+        let failure = session.render(frame(1), &file.join("frame"), None, |_| {}).await.unwrap_err();
+        assert_eq!(failure.cause, Cause::NoOutput, "{failure}");
+        assert!(session.is_alive());
+    }
+}
+
+/// A Blender that misbehaves: a script in its place.
+fn broken_blender(folder: &TempDir, script: &str) -> Blender {
+    let path = folder.path().join("blender");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    Blender { path, facts: BlenderFacts { version: "0".to_owned(), kind: BlenderKind::Program } }
+}
+
+const READY: &str = r#"echo '{"event":"ready","protocol":1,"blender":"0"}'"#;
+const OPENED: &str = r#"read -r line; echo '{"event":"opened","engine":"X","format":"PNG","notes":[]}'"#;
+
+async fn failure_of(script: &str) -> Failure {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Patience { start: Duration::from_secs(1), stall: Duration::from_secs(2) };
+    let blender = broken_blender(&folder, script);
+    let tasks = TaskTracker::new();
+    let attempt = async {
+        let mut session = Session::start(&blender, &folder.path().join("work"), patience, &tasks).await?;
+        session.open(Path::new("/a.blend")).await?;
+        let rendered = session.render(frame(1), folder.path(), None, |_| {}).await;
+        assert!(!session.is_alive(), "a broken Blender is not used again");
+        rendered
+    };
+    attempt.await.unwrap_err()
+}
+
+#[tokio::test]
+async fn whatever_blender_does_ends_in_an_answer_with_a_cause() {
+    #[rustfmt::skip]
+    let cases = [
+        ("exit 1".to_owned(), Cause::Crashed, "exit status: 1"),
+        ("echo 'wrong glibc' >&2; exit 127".to_owned(), Cause::Crashed, "wrong glibc"),
+        ("sleep 1000".to_owned(), Cause::Stalled, "did not get ready within 1 s"),
+        (r#"echo '{"event":"ready","protocol":99,"blender":"0"}'; sleep 1000"#.to_owned(), Cause::Crashed, "version 99"),
+        (format!("{READY}; sleep 1000"), Cause::Stalled, "did nothing for 2 s"),
+        (format!("{READY}; {OPENED}; read -r line; sleep 1000"), Cause::Stalled, "did nothing for 2 s"),
+        (format!("{READY}; {OPENED}; read -r line; kill -SEGV $$"), Cause::Crashed, "signal: 11"),
+        (format!("{READY}; {OPENED}; read -r line; echo gibberish; sleep 1000"), Cause::Crashed, "gibberish"),
+        (format!("{READY}; {OPENED}; exec 1>&-; sleep 1000"), Cause::Crashed, "Blender ended"),
+    ];
+    for (script, cause, words) in cases {
+        let failure = failure_of(&script).await;
+        assert_eq!(failure.cause, cause, "{script}: {failure}");
+        assert!(failure.message.contains(words), "{script}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Patience { start: Duration::from_secs(10), stall: Duration::from_secs(1) };
+    let rendered = r#"{"event":"rendered","frame":1,"files":[],"renderMs":1,"peakMemoryBytes":null}"#;
+    // Its standard input stays the shell's: the loop runs in the shell's place.
+    let busy = format!(
+        "exec '{}' -c 'import time\nwhile time.process_time() < 3: pass\nprint({rendered:?}, flush=True)\ntime.sleep(1000)'",
+        blenders::path(Kind::Module).display()
+    );
+    let blender = broken_blender(&folder, &format!("{READY}; {OPENED}; read -r line; {busy}"));
+    let tasks = TaskTracker::new();
+    let mut session = Session::start(&blender, &folder.path().join("work"), patience, &tasks).await.unwrap();
+    session.open(Path::new("/a.blend")).await.unwrap();
+    session.render(frame(1), folder.path(), None, |_| {}).await.unwrap();
+}

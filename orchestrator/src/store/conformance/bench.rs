@@ -1,0 +1,166 @@
+//! The bench that a store is tried on: what a case does to it, and a check of what must always hold.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haywain_shared::cause::Cause;
+use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
+use haywain_shared::job::JobReport;
+use haywain_shared::protocol::{HeldLease, MachineFacts, UploadOutcome};
+use haywain_shared::scene::Manifest;
+
+use crate::clock::HeldClock;
+use crate::store::{
+    AgentFacts, Beat, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Store, StoreError, StoredFile,
+};
+
+/// How long leases last in these cases.
+pub(in crate::store) const TTL: Duration = Duration::from_secs(20);
+/// How long the store may be left alone before nobody is blamed for silence.
+pub(in crate::store) const HEARING: Duration = Duration::from_secs(5);
+
+type Opened = Pin<Box<dyn Future<Output = Arc<dyn Store>>>>;
+
+/// A store under test.
+pub(in crate::store) struct Bench {
+    pub(super) store: Arc<dyn Store>,
+    clock: Arc<HeldClock>,
+    open: Box<dyn Fn() -> Opened>,
+}
+
+impl Bench {
+    pub(in crate::store) async fn new(clock: Arc<HeldClock>, open: Box<dyn Fn() -> Opened>) -> Self {
+        Self { store: open().await, clock, open }
+    }
+
+    /// Closes the store and opens it anew, on what it has on disk.
+    pub(super) async fn restart(&mut self) {
+        self.store = (self.open)().await;
+    }
+
+    pub(super) async fn submit(&self, from: i64, to: i64, batch_size: u32) -> JobId {
+        let manifest = Manifest::of_one_file("a.blend", 1, Sha256Digest::of(b"a"));
+        let scene = self.store.keep_scene(manifest).await.unwrap();
+        let id = JobId::generate();
+        self.store.submit(NewJob { id, name: None, scene, frames: range(from, to), batch_size }).await.unwrap();
+        // Jobs are told apart by their age, and the clock stands still.
+        self.clock.advance(Duration::from_millis(1));
+        id
+    }
+
+    pub(super) async fn agent(&self) -> AgentId {
+        let agent = AgentId::generate();
+        self.register(agent, 1).await.unwrap();
+        agent
+    }
+
+    pub(super) async fn register(&self, agent: AgentId, incarnation: u32) -> Result<(), StoreError> {
+        let machine =
+            MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: 1 };
+        let facts = AgentFacts { machine, blenders: Vec::new() };
+        let incarnation = Incarnation(incarnation);
+        self.store.register(Registration { agent, incarnation, name: "test".to_owned(), slots: 1, facts }).await
+    }
+
+    pub(super) async fn ask(&self, agent: AgentId, request: RequestId) -> Result<Option<Lease>, StoreError> {
+        self.store.lease(LeaseAsk { agent, incarnation: Incarnation(1), request }).await
+    }
+
+    pub(super) async fn lease(&self, agent: AgentId) -> Lease {
+        self.ask(agent, RequestId::generate()).await.unwrap().expect("something is pending")
+    }
+
+    pub(super) async fn beat(&self, agent: AgentId, lease: &Lease, in_work: Option<i64>) -> Vec<FrameRange> {
+        let held = HeldLease { lease_id: lease.id, frame: in_work.map(frame), fraction: 0.5, frames_done: 0 };
+        let beat = Beat { agent, incarnation: Incarnation(1), slots: 1, held: vec![held] };
+        let mut verdicts = self.store.renew(beat).await.unwrap();
+        assert_eq!(verdicts.len(), 1);
+        verdicts.remove(0).frames
+    }
+
+    pub(super) async fn deliver(&self, lease: &Lease, number: i64) -> Result<UploadOutcome, StoreError> {
+        let file = StoredFile {
+            name: format!("{number}.png"),
+            blob_key: format!("frames/{}/{number}.png", lease.id),
+            size_bytes: 1,
+            sha256: Sha256Digest::of(b"pixels"),
+            width: 1,
+            height: 1,
+        };
+        let rendered = RenderedFrame {
+            lease: lease.id,
+            job: lease.job,
+            frame: frame(number),
+            render_ms: 100,
+            peak_memory_bytes: None,
+            files: vec![file],
+        };
+        self.store.record(rendered).await
+    }
+
+    pub(super) async fn fail(&self, lease: &Lease, number: i64, cause: Cause) {
+        let failure = Failure {
+            lease: lease.id,
+            frame: frame(number),
+            cause,
+            message: format!("{cause} it is"),
+            log_tail: "the log".to_owned(),
+        };
+        self.store.fail(failure).await.unwrap();
+    }
+
+    /// Lets time pass without anybody looking.
+    pub(super) fn sleep(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Lets time pass as it does for an orchestrator that is there: with a look for expired leases each second.
+    pub(super) async fn pass(&self, seconds: u64) -> usize {
+        let mut expired = 0;
+        for _ in 0..seconds {
+            self.clock.advance(Duration::from_secs(1));
+            expired += self.store.sweep().await.unwrap();
+        }
+        expired
+    }
+
+    /// The job, after a check that each of its frames is in exactly one state and that the counters say the same.
+    pub(super) async fn job(&self, job: JobId) -> JobReport {
+        let report = self.store.job(job).await.unwrap().expect("the job is there");
+        let states = [
+            (&report.frames.pending, report.counts.pending),
+            (&report.frames.leased, report.counts.leased),
+            (&report.frames.done, report.counts.done),
+            (&report.frames.failed, report.counts.failed),
+        ];
+        let mut all = Vec::new();
+        for (ranges, count) in states {
+            let frames: Vec<_> = ranges.iter().flat_map(|range| range.iter()).collect();
+            assert_eq!(frames.len() as u64, count, "{report:?}");
+            all.extend(frames);
+        }
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len() as u64, report.counts.total, "{report:?}");
+        report
+    }
+
+    /// The frames in each state, in words: pending, leased, done, failed.
+    pub(super) async fn frames(&self, job: JobId) -> [String; 4] {
+        let frames = self.job(job).await.frames;
+        [frames.pending, frames.leased, frames.done, frames.failed]
+            .map(|ranges| ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    }
+}
+
+pub(super) fn frame(number: i64) -> FrameNumber {
+    number.try_into().unwrap()
+}
+
+pub(super) fn range(from: i64, to: i64) -> FrameRange {
+    FrameRange::new(frame(from), frame(to)).unwrap()
+}

@@ -1,0 +1,19 @@
+//! The wire as others see it: raw bytes over a socket to a running orchestrator, and what comes back, held against the
+//! contract (DESIGN.md, sections 3 and 4). Nothing here uses the typed client or the types of the wire: a renamed member
+//! is a broken contract, and must break a test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "all of it is test code, helpers included")]
+
+mod agent;
+mod bad_input;
+mod durability;
+mod hostile;
+mod leases;
+mod lives;
+mod program;
+mod render;
+mod scenes;
+mod server;
+mod status;
+mod uploads;
+mod wire;
