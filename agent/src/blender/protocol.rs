@@ -1,4 +1,5 @@
-//! What agent and driver say to each other: one JSON object a line. The driver's side is `driver.py`, beside this file.
+//! What agent and driver say to each other: one JSON object a line. The driver's side is Python, in the folder
+//! `driver` beside this file.
 
 use std::path::Path;
 
@@ -6,8 +7,16 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use serde::{Deserialize, Serialize};
 
-/// The driver script.
-pub const DRIVER: &str = include_str!("driver.py");
+/// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
+pub const DRIVER: [(&str, &str); 7] = [
+    ("driver.py", include_str!("driver/driver.py")),
+    ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
+    ("haywain/channel.py", include_str!("driver/haywain/channel.py")),
+    ("haywain/failures.py", include_str!("driver/haywain/failures.py")),
+    ("haywain/needs.py", include_str!("driver/haywain/needs.py")),
+    ("haywain/opening.py", include_str!("driver/haywain/opening.py")),
+    ("haywain/rendering.py", include_str!("driver/haywain/rendering.py")),
+];
 
 /// The version of this protocol that the driver must speak.
 pub const PROTOCOL: u32 = 1;

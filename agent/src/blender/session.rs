@@ -1,7 +1,7 @@
 //! A session: one warm Blender process, with one scene open at a time. Whatever the process does (die, hang, print, stay
 //! silent) ends in an answer with a cause; when the value is gone, so is the process with all its children.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -348,16 +348,18 @@ async fn listen(log: impl AsyncRead + Unpin, heard: Arc<Mutex<Heard>>) {
 }
 
 fn spawn(blender: &Blender, folder: &Path) -> std::io::Result<Box<dyn ChildWrapper>> {
-    std::fs::create_dir_all(folder)?;
-    let driver: PathBuf = folder.join("driver.py");
-    std::fs::write(&driver, DRIVER)?;
+    for (path, text) in DRIVER {
+        let path = folder.join(path);
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(path, text)?;
+    }
     let mut command = CommandWrap::with_new(&blender.path, |command| {
         if blender.facts.kind == BlenderKind::Program {
             command.args(["--background", "--factory-startup", "--disable-autoexec"]);
             // Before --python, or Blender goes on after an exception.
             command.args(["--python-exit-code", "3", "--python"]);
         }
-        command.arg(&driver);
+        command.arg(folder.join(DRIVER[0].0));
         command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     });
     #[cfg(unix)]

@@ -1,0 +1,186 @@
+"""What a scene needs to be rendered: a camera, an engine, files; and what it has that a farm must know of.
+
+Without a texture, or a library, Blender renders on and says nothing: so what is used is looked for first.
+"""
+
+import collections
+import os
+import re
+
+import bpy
+
+from haywain.blendfile import OWN_VERSION
+from haywain.failures import Failure
+
+MOST_PATHS_NAMED = 5
+
+
+def sequencer_of(scene):
+    """The sequence editor, if it is what makes the picture: with it on, one strip to see is enough."""
+    editor = scene.sequence_editor
+    if not editor or not scene.render.use_sequencer:
+        return None
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+    return editor if any(not strip.mute and strip.type != "SOUND" for strip in strips) else None
+
+
+def node_tree_of(owner):
+    """The nodes that a datablock renders with, or None."""
+    if isinstance(owner, bpy.types.NodeTree):
+        return owner
+    if hasattr(owner, "compositing_node_group"):  # A scene, from 5.0 on.
+        return owner.compositing_node_group
+    always = bpy.app.version >= (5, 0, 0) and isinstance(owner, (bpy.types.Material, bpy.types.World))
+    return getattr(owner, "node_tree", None) if always or getattr(owner, "use_nodes", True) else None
+
+
+def check_camera(scene):
+    """A camera that merely exists is not enough for Blender; a picture without 3D needs none."""
+    compositor = node_tree_of(scene) if scene.render.use_compositing else None
+    renders_3d = not compositor or any(node.type == "R_LAYERS" and not node.mute for node in compositor.nodes)
+    has_camera = scene.camera or any(marker.camera for marker in scene.timeline_markers)
+    if renders_3d and not has_camera and not sequencer_of(scene):
+        raise Failure("bad_scene", f"Scene '{scene.name}' has no camera: set one in its properties and save the file")
+
+
+def check_engine(scene, chatter):
+    """To Python an unknown engine looks like EEVEE; only what Blender printed at the load tells its name."""
+    unknown = re.search(rf"Engine '(.+?)' not available for scene '{re.escape(scene.name)}'", chatter)
+    if unknown:
+        raise Failure("bad_scene", f"Scene '{scene.name}' wants the render engine {unknown.group(1)}, which this "
+                                   f"Blender {OWN_VERSION} does not have: choose another or install its add-on")
+
+
+def rendered_datablocks(scene):
+    """All that the scene reaches, and who uses what: files of brushes or of other scenes do not count."""
+    uses = collections.defaultdict(set)
+    for used, users in bpy.data.user_map().items():
+        for user in users:
+            uses[user].add(used)
+    aside = (bpy.types.Brush, bpy.types.Palette, bpy.types.PaintCurve, bpy.types.Text, bpy.types.WorkSpace)
+    reached, waiting = {scene}, [scene]
+    while waiting:
+        found = {used for used in uses[waiting.pop()] if not isinstance(used, aside)} - reached
+        reached |= found
+        waiting.extend(found)
+    return reached, uses
+
+
+def live_nodes(owner, scene):
+    """The nodes that can matter to the picture: loose and muted ones are not evaluated."""
+    tree = node_tree_of(owner)
+    if not tree or (tree.type == "COMPOSITING" and not scene.render.use_compositing):
+        return []
+    return [node for node in tree.nodes if not node.mute and any(socket.is_linked for socket in node.outputs)]
+
+
+def media_read_by(owner, scene, uses):
+    """The datablocks with files of their own that are read for the owner's sake."""
+    if isinstance(owner, (bpy.types.VectorFont, bpy.types.Volume, bpy.types.CacheFile)):
+        yield owner
+    elif isinstance(owner, bpy.types.Texture):
+        yield getattr(owner, "image", None)
+    elif isinstance(owner, bpy.types.Object):
+        # Inputs of geometry nodes. What an empty shows is not rendered.
+        yield from (used for used in uses[owner] if isinstance(used, bpy.types.Image) and used != owner.data)
+    for node in live_nodes(owner, scene):
+        yield getattr(node, "image", None)
+        yield getattr(node, "clip", None)
+        yield from (socket.default_value for socket in node.inputs if socket.type == "IMAGE")
+
+
+def paths_of(media):
+    """(path as the file has it, whether any file of its sequence will do) of what is not packed."""
+    if getattr(media, "packed_file", None) or getattr(media, "packed_files", None):
+        return
+    if getattr(media, "use_multiview", False):
+        return  # A file per view, under names that the path does not spell out.
+    source = getattr(media, "source", "FILE")
+    if source == "TILED":
+        for tile in media.tiles:
+            row, column = divmod(tile.number - 1001, 10)
+            path = media.filepath.replace("<UDIM>", str(tile.number))
+            yield path.replace("<UVTILE>", f"u{column + 1}_v{row + 1}"), False
+    elif source in ("FILE", "SEQUENCE", "MOVIE") and media.filepath != "<builtin>":
+        yield media.filepath or media.name, source == "SEQUENCE" or getattr(media, "is_sequence", False)
+
+
+def loose_paths_of(owner, scene):
+    """The files that a datablock names without a datablock for them: IES lights, OSL scripts, mesh caches."""
+    for node in live_nodes(owner, scene):
+        if getattr(node, "mode", None) == "EXTERNAL":
+            yield node.filepath
+    if isinstance(owner, bpy.types.Object):
+        for modifier in owner.modifiers:
+            if modifier.type == "MESH_CACHE" and modifier.show_render:
+                yield modifier.filepath
+
+
+def strip_paths(editor):
+    for strip in editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all:
+        if strip.type == "MOVIE" and not strip.mute:
+            yield strip.filepath
+        elif strip.type == "IMAGE" and not strip.mute:
+            yield from (os.path.join(strip.directory, element.filename) for element in strip.elements)
+
+
+def external_files(scene):
+    """(path, library that it is relative to, whether it is a sequence) of every file that the render reads."""
+    reached, uses = rendered_datablocks(scene)
+    for library in {owner.library for owner in reached if owner.library}:
+        if not library.packed_file:
+            yield library.filepath, None, False  # A nested one too is told as the main file sees it.
+    for owner in reached:
+        for media in filter(None, media_read_by(owner, scene, uses)):
+            for path, is_sequence in paths_of(media):
+                yield path, media.library, is_sequence
+        for path in loose_paths_of(owner, scene):
+            yield path, owner.library, False
+    editor = sequencer_of(scene)
+    if editor:
+        for path in strip_paths(editor):
+            yield path, scene.library, False
+
+
+def is_present(path, library, is_sequence):
+    """Whether the file is there. Of a sequence any file will do: it need not begin with the one named."""
+    absolute = bpy.path.abspath(path, library=library)
+    if os.sep == "/":
+        absolute = absolute.replace("\\", "/")  # As Blender takes paths that were saved on Windows.
+    if os.path.exists(absolute) or not is_sequence:
+        return os.path.exists(absolute)
+    folder, name = os.path.split(absolute)
+    numbered = re.match(r"(.*?)\d+(\D*)$", name)
+    if not numbered or not os.path.isdir(folder):
+        return False
+    sibling = re.compile(re.escape(numbered.group(1)) + r"\d+" + re.escape(numbered.group(2)))
+    return any(sibling.fullmatch(other) for other in os.listdir(folder))
+
+
+def check_files(scene):
+    """Without a texture Blender renders on, in magenta, and says nothing: so the files are looked for first."""
+    missing = sorted({file[0] for file in external_files(scene) if not is_present(*file)})
+    if missing:
+        names = ", ".join(missing[:MOST_PATHS_NAMED])
+        rest = len(missing) - MOST_PATHS_NAMED
+        more = f" and {rest} more" if rest > 0 else ""
+        raise Failure("missing_file", f"Scene '{scene.name}' renders with files that are not there: {names}{more}: "
+                                      "pack them into the .blend (File > External Data > Pack Resources)")
+
+
+def unbaked_simulations(scene):
+    """Names what Blender plays from its start: such frames depend on those that the process rendered before.
+
+    Whether nodes have been baked cannot be seen; they count as not.
+    """
+    world = scene.rigidbody_world
+    if world and world.point_cache and not world.point_cache.is_baked:
+        yield "the rigid bodies"
+    for item in scene.objects:
+        for modifier in item.modifiers:
+            cache = getattr(modifier, "point_cache", None)  # Cloth and soft bodies.
+            if cache and not cache.is_baked:
+                yield f"'{modifier.name}' of '{item.name}'"
+    for tree in bpy.data.node_groups:
+        if tree.users and any(node.type == "SIMULATION_OUTPUT" for node in tree.nodes):
+            yield f"the simulation nodes of '{tree.name}'"
