@@ -1,6 +1,7 @@
 //! What can be set, and how: flags, `HAYWAIN_…` variables, a TOML file, defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -61,7 +62,7 @@ pub struct Settings {
     pub scene: Option<PathBuf>,
     /// The most frames in a job.
     #[serde(default = "default_max_frames")]
-    pub max_frames: u64,
+    pub max_frames: NonZeroU64,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,
@@ -71,6 +72,6 @@ fn default_listen() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 4000).into()
 }
 
-const fn default_max_frames() -> u64 {
-    1_000_000
+const fn default_max_frames() -> NonZeroU64 {
+    NonZeroU64::MIN.saturating_add(999_999)
 }

@@ -73,7 +73,7 @@ impl Orchestrator {
             store,
             blobs,
             default_scene,
-            max_frames: settings.max_frames,
+            max_frames: settings.max_frames.get(),
             intervals: api::Intervals { lease_ttl: LEASE_TTL, heartbeat: HEARTBEAT, poll: POLL },
             tasks: tasks.clone(),
             stop: CancellationToken::new(),

@@ -1,5 +1,6 @@
 //! From errors to problem documents (RFC 9457).
 
+use axum::extract::multipart::MultipartRejection;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::StatusCode;
@@ -84,6 +85,12 @@ impl From<UploadError> for Failed {
 impl From<BadName> for Failed {
     fn from(error: BadName) -> Self {
         Self::invalid(error.to_string())
+    }
+}
+
+impl From<MultipartRejection> for Failed {
+    fn from(rejection: MultipartRejection) -> Self {
+        Self::invalid(rejection.body_text())
     }
 }
 

@@ -1,6 +1,7 @@
 //! `GET /status/{jobId}`: how a job stands, in the tutorial's plain words or, for those who ask, the whole of it.
 
 use axum::extract::State;
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -18,11 +19,11 @@ const RETRY_SECONDS: &str = "5";
 
 pub(super) async fn status(
     State(app): State<App>,
-    axum::extract::Path(job): axum::extract::Path<String>,
+    job: Result<axum::extract::Path<JobId>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let report = match job.parse::<JobId>() {
-        Ok(job) => app.store.job(job).await,
+    let report = match job {
+        Ok(axum::extract::Path(job)) => app.store.job(job).await,
         // What is no id is nobody's id.
         Err(_) => Ok(None),
     };

@@ -83,7 +83,12 @@ impl Blobs {
     /// Removes files that no recorded frame refers to. What can't be removed is logged and left: it harms nobody.
     pub async fn discard(&self, keys: impl IntoIterator<Item = String>) {
         for key in keys {
-            if let Err(error) = self.objects.delete(&Key::from(key.as_str())).await {
+            // Parsed, not converted: it is a key already, and converting would escape it again.
+            let deleted = match Key::parse(&key) {
+                Ok(key) => self.objects.delete(&key).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = deleted {
                 tracing::warn!(%error, key, "an unused file could not be removed");
             }
         }

@@ -4,6 +4,9 @@ use std::fmt;
 
 /// The longest name, in bytes.
 const MAX_BYTES: usize = 512;
+/// The longest part of it, in bytes: file systems take 255, and the mark and what `object_store` puts behind a file that is
+/// being written need room.
+const MAX_PART_BYTES: usize = 200;
 
 /// A relative name with forward slashes that stays inside its folder on every system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +20,17 @@ pub struct BadName(String);
 impl FrameFileName {
     /// Takes a name if it is a good one.
     pub fn new(name: &str) -> Result<Self, BadName> {
-        let good_part = |part: &str| !matches!(part, "" | "." | "..");
+        let good_part = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= MAX_PART_BYTES;
         let good_char = |c: char| !c.is_control() && !matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
-        if name.len() <= MAX_BYTES && name.split('/').all(good_part) && name.chars().all(good_char) {
+        // `object_store` marks its unfinished files so, and takes no such name.
+        let unfinished = |name: &str| {
+            name.rsplit('/')
+                .next()
+                .and_then(|file| file.split_once('#'))
+                .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let good_parts = name.split('/').all(good_part) && name.chars().all(good_char);
+        if name.len() <= MAX_BYTES && good_parts && !unfinished(name) {
             Ok(Self(name.to_owned()))
         } else {
             Err(BadName(name.to_owned()))

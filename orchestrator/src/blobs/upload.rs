@@ -66,7 +66,9 @@ impl FrameFileUpload {
         // The last twelve digits of a version 7 UUID are random: 48 bits that tell apart the few uploads of one name.
         let unique = RequestId::generate().to_string();
         let marked = name.marked(&unique[unique.len() - 12..]);
-        let key = folder.parts().chain(Key::from(marked).parts()).collect::<Key>();
+        // Parsed, not converted: converting would write "ü" as "%C3%BC".
+        let key = Key::parse(format!("{folder}/{marked}"))
+            .map_err(|error| BlobError::storage("naming a frame")(error.into()))?;
         let upload = objects.put_multipart(&key).await.map_err(BlobError::storage("beginning to write a frame"))?;
         let writer = WriteMultipart::new(upload);
         Ok(Self { key, name, writer, hasher: Hasher::default(), size_bytes: 0, head: Vec::new() })

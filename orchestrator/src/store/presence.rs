@@ -39,6 +39,8 @@ impl Presence {
         match self.0.get(&agent) {
             None => Life::Unknown,
             Some(seen) if seen.incarnation > incarnation => Life::Past,
+            // A life that has not registered yet: its predecessor's registration does not speak for it.
+            Some(seen) if seen.incarnation < incarnation => Life::Unknown,
             Some(_) => Life::Present,
         }
     }

@@ -10,7 +10,7 @@ const NO_SCENE: &str =
     r#"{"from":1,"to":2,"scene":"abababababababababababababababababababababababababababababababab"}"#;
 
 /// Body, and how the answer begins.
-const BAD_BODIES: [(&str, &str); 43] = [
+pub(crate) const BAD_BODIES: [(&str, &str); 43] = [
     ("{}", "Invalid input"),
     (r#"{"from":1}"#, "Invalid input"),
     (r#"{"to":20}"#, "Invalid input"),

@@ -33,6 +33,10 @@ fn a_restart_loses_nothing() {
     // Nobody need register again, and the lease stands.
     assert_eq!(agent.held(&lease.id), json!([{"from": 3, "to": 5}]));
     assert_eq!(Grant::of(&agent.ask(&request)), lease);
+    let held = json!([{"leaseId": lease.id, "frame": 3, "fraction": 0.5, "framesDone": 1}]);
+    assert_eq!(agent.heartbeat(&held).status, 200);
+    let batch = farm.report(&job)["batches"][0].clone();
+    assert_eq!((&batch["frameInWork"], &batch["fraction"]), (&3.into(), &0.5.into()), "its term runs: {batch}");
     assert_outcome(&agent.put(&lease, 1), "alreadyRecorded");
     assert_outcome(&agent.put(&lease, 3), "recorded");
     let contents: Vec<_> = farm.folder.frame_files().iter().map(|file| std::fs::read(file).unwrap()).collect();

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use serde_json::{Value, json};
 
 use crate::agent::{agent_id, post, request_id};
+use crate::bad_input::BAD_BODIES;
 use crate::server::{Farm, Folder};
 use crate::wire::{DEADLINE, Request, Wire, eventually};
 
@@ -183,6 +184,31 @@ fn a_flag_wins_over_its_variable_and_a_variable_over_the_file() {
     let mut command = by_file();
     by_variable(&mut command);
     ready(command.args(["--data-dir", &path("by-flag"), "--max-frames", "9"]), "by-flag", 9);
+}
+
+#[test]
+fn bad_input_is_no_error_of_the_program_s() {
+    let folder = Folder::new();
+    let mut command = program(&folder);
+    command.args(["--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"]).arg(folder.data());
+    command.arg("--scene").arg(folder.scene()).env("RUST_BACKTRACE", "1");
+    let mut program = Running::start(&mut command);
+    let address: SocketAddr = program.logged("orchestrator ready")["listen"].as_str().unwrap().parse().unwrap();
+    for (body, _) in BAD_BODIES {
+        assert_eq!(Request::post("/render", body).send(address).status, 400, "{body}");
+    }
+    assert_eq!(Request::post("/render", vec![b' '; 100_000]).send(address).status, 413);
+    // What comes last is sure to come after all the rest.
+    assert_eq!(Request::post("/render", r#"{"from":1,"to":20}"#).send(address).status, 202);
+    loop {
+        let line = program.lines.recv_timeout(DEADLINE).unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(line["level"], "INFO", "{line}");
+        if line["message"] == "job accepted" {
+            break;
+        }
+    }
+    let _ = program.child.kill();
 }
 
 #[test]

@@ -148,6 +148,27 @@ fn an_ended_lease_may_still_deliver_and_the_next_holder_comes_too_late() {
 }
 
 #[test]
+fn what_is_recorded_already_is_not_looked_at_again() {
+    let (farm, barn, lease) = leased();
+    barn.deliver(&lease, 1);
+    // "Send it again" would be the wrong answer: there is nothing left to do, whatever has become of the files.
+    for upload in [
+        Upload::of(&lease).saying("sha256", "ab".repeat(32)),
+        Upload::of(&lease).saying("width", 3),
+        Upload::of(&lease).saying("name", "other.png"),
+    ] {
+        assert_outcome(&upload.put(barn.to, &lease.id, 1), "alreadyRecorded");
+    }
+    barn.release(&lease, &[2]);
+    let mill = Agent::registered(&farm, "mill");
+    let again = mill.lease();
+    barn.deliver(&lease, 2);
+    let spoilt = Upload::of(&again).saying("sha256", "ab".repeat(32));
+    assert_outcome(&spoilt.put(mill.to, &again.id, 2), "superseded");
+    assert_eq!(farm.folder.frame_files().len(), 2);
+}
+
+#[test]
 fn two_deliveries_at_once_are_one_recorded_frame() {
     let (farm, agent, lease) = leased();
     for frame in 1..=5 {

@@ -1,6 +1,6 @@
 //! One raw HTTP exchange after the other over a plain socket, each within a deadline, so that a hang is a failure.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -66,13 +66,19 @@ pub(crate) fn exchange(to: SocketAddr, request: &[u8]) -> Answer {
 }
 
 /// An answer, taken apart.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Answer {
     /// The first line, whole.
     pub(crate) status_line: String,
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} {:?}", self.status_line, self.headers, String::from_utf8_lossy(&self.body))
+    }
 }
 
 impl Answer {

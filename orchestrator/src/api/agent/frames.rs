@@ -1,8 +1,10 @@
 //! `PUT /leases/{lease}/frames/{frame}`: a frame comes back. Its files are streamed into the blobs, checked, and recorded
 //! by one commit; until then they mean nothing.
 
+use std::collections::HashSet;
+
 use axum::extract::State;
-use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
 use axum::http::StatusCode;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
@@ -16,12 +18,15 @@ use crate::store::{RenderedFrame, StoredFile};
 
 /// The most files that one frame may have.
 const MAX_FILES: usize = 1000;
+/// The longest render, a year: a bound on sums.
+const MAX_RENDER_MS: u64 = 366 * 24 * 60 * 60 * 1000;
 
 pub(super) async fn put_frame(
     State(app): State<App>,
     Path((lease, frame)): Path<(LeaseId, FrameNumber)>,
-    parts: Multipart,
+    parts: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<UploadAnswer>, Failed> {
+    let parts = parts?;
     // In a task of its own: an agent that goes away ends the body, not the work, so that files which are stored and about
     // to be recorded are never taken for abandoned, and abandoned ones are always removed.
     let tasks = app.tasks.clone();
@@ -37,18 +42,28 @@ async fn receive(
     frame: FrameNumber,
     mut parts: Multipart,
 ) -> Result<Json<UploadAnswer>, Failed> {
-    let upload = read_meta(&mut parts).await?;
+    let answer = take_in(&app, lease, frame, &mut parts).await;
+    // An answer in mid-upload would be lost on a client that is still sending. If the body can't be read on, the agent is
+    // gone and needs no answer.
+    let _ = read_to_the_end(&mut parts).await;
+    answer.map(|outcome| Json(UploadAnswer { outcome }))
+}
+
+async fn take_in(
+    app: &App,
+    lease: LeaseId,
+    frame: FrameNumber,
+    parts: &mut Multipart,
+) -> Result<UploadOutcome, Failed> {
+    let upload = read_meta(parts).await?;
     if let Some(outcome) = app.store.foresee(lease, upload.job_id, frame).await? {
-        read_to_the_end(&mut parts).await?;
-        return Ok(Json(UploadAnswer { outcome }));
+        return Ok(outcome);
     }
     let mut stored = Vec::with_capacity(upload.files.len());
-    let received = receive_files(&app, &upload, &mut parts, &mut stored).await;
+    let received = receive_files(app, &upload, parts, &mut stored).await;
     let keys: Vec<_> = stored.iter().map(|file| file.blob_key.clone()).collect();
     if let Err(failed) = received {
         app.blobs.discard(keys).await;
-        // If the body can't be read on, the agent is gone and needs no answer.
-        let _ = read_to_the_end(&mut parts).await;
         return Err(failed);
     }
     let rendered = RenderedFrame {
@@ -65,7 +80,7 @@ async fn receive(
     }
     let outcome = outcome?;
     tracing::info!(job = %upload.job_id, %frame, %lease, render_ms = upload.render_ms, ?outcome, "frame delivered");
-    Ok(Json(UploadAnswer { outcome }))
+    Ok(outcome)
 }
 
 async fn read_meta(parts: &mut Multipart) -> Result<FrameUpload, Failed> {
@@ -78,10 +93,16 @@ async fn read_meta(parts: &mut Multipart) -> Result<FrameUpload, Failed> {
     if upload.files.is_empty() || upload.files.len() > MAX_FILES {
         return Err(Failed::invalid(format!("a frame has from 1 to {MAX_FILES} files, not {}", upload.files.len())));
     }
+    let names: HashSet<&str> = upload.files.iter().map(|file| file.name.as_str()).collect();
+    if names.len() < upload.files.len() {
+        return Err(Failed::invalid("two files have the same name".to_owned()));
+    }
+    if upload.render_ms > MAX_RENDER_MS {
+        return Err(Failed::invalid(format!("renderMs is at most {MAX_RENDER_MS}, not {}", upload.render_ms)));
+    }
     Ok(upload)
 }
 
-/// An answer in mid-upload would be lost on a client that is still sending.
 async fn read_to_the_end(parts: &mut Multipart) -> Result<(), Failed> {
     while let Some(mut field) = parts.next_field().await.map_err(broken)? {
         while field.chunk().await.map_err(broken)?.is_some() {}
