@@ -1,1 +1,73 @@
-fn main() {}
+//! What Haywain's developers run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+//!
+//! It is the first thing that is built on a new machine, so it has few dependencies and none of the workspace's crates:
+//! what it knows of the farm is what any client can see.
+
+mod bench;
+mod blender;
+mod demo;
+mod farm;
+mod foreground;
+mod http;
+mod interrupt;
+mod packages;
+mod process;
+mod programs;
+mod service;
+mod table;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use interrupt::Interrupted;
+
+/// What a shell says of a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
+/// Haywain's development tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Renders a short film of the demo scene with an orchestrator and two agents on this machine
+    ///
+    /// Blender is installed if there is none; everything else is kept in a folder demo-N of the current directory.
+    Demo(demo::Flags),
+    /// Checks and tests everything, as continuous integration does
+    ///
+    /// What the tests need is installed first: Blender and bpy 5.0, rustfmt, clippy, cargo-deny.
+    Test(test::Flags),
+    /// Measures
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let Arguments { task } = Arguments::parse();
+    let outcome = interrupt::listen().and_then(|()| match task {
+        Task::Demo(flags) => demo::run(&flags),
+        Task::Test(flags) => test::run(&flags),
+        Task::Bench(bench) => bench::run(&bench),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("{error}");
+            ExitCode::from(INTERRUPTED)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

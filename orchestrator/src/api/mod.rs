@@ -1,5 +1,5 @@
-//! HTTP: handlers translate and decide nothing. Routes are split by who calls: [`render`] and [`status`] are the clients'
-//! two calls, [`agent`] is the agents' protocol.
+//! HTTP: handlers translate and decide nothing. Routes are split by who calls: `render` and `status` are the clients' two
+//! calls, [`agent`] is the agents' protocol.
 
 pub mod agent;
 mod body;

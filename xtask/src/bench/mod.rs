@@ -1,0 +1,20 @@
+//! `cargo xtask bench`: figures, not tests. A figure depends on the machine and on what else it does.
+
+mod grant;
+mod spread;
+
+use clap::Subcommand;
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// The time that a submitted job takes to reach a waiting agent, on the loopback
+    Grant(grant::Flags),
+}
+
+/// Measures.
+pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
+    match bench {
+        Bench::Grant(flags) => grant::run(flags),
+    }
+}

@@ -1,0 +1,101 @@
+//! The workspace and its cargo.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use crate::foreground;
+
+/// Where the workspace is and what builds it.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// The workspace's folder.
+    pub(crate) root: PathBuf,
+    /// Cargo's target folder.
+    pub(crate) target: PathBuf,
+}
+
+/// The two programs of the farm.
+#[derive(Debug)]
+pub(crate) struct FarmPrograms {
+    /// `haywain-orchestrator`.
+    pub(crate) orchestrator: PathBuf,
+    /// `haywain-agent`.
+    pub(crate) agent: PathBuf,
+}
+
+impl Workspace {
+    /// The workspace that this program belongs to.
+    pub(crate) fn find() -> anyhow::Result<Self> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
+        let mut command = cargo();
+        command.args(["metadata", "--format-version", "1", "--no-deps", "--manifest-path"]).arg(manifest);
+        let metadata: Value = serde_json::from_str(&foreground::output(&mut command)?).context("cargo metadata")?;
+        let folder = |name| metadata[name].as_str().map(PathBuf::from).with_context(|| format!("no {name} from cargo"));
+        Ok(Self { root: folder("workspace_root")?, target: folder("target_directory")? })
+    }
+
+    /// Cargo, in the workspace's folder.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// The scene that the demo renders.
+    pub(crate) fn demo_scene(&self) -> PathBuf {
+        self.root.join("deploy").join("demo").join("scene.blend")
+    }
+
+    /// Builds the farm's programs in release.
+    pub(crate) fn build_farm(&self) -> anyhow::Result<FarmPrograms> {
+        let mut command = self.cargo();
+        command.args(["build", "--release", "--package", "haywain-orchestrator", "--package", "haywain-agent"]);
+        println!("==> {}", foreground::shown(&command));
+        // Cargo shows its progress on standard error; what it has made, it says as JSON.
+        command.arg("--message-format=json-render-diagnostics");
+        let messages = foreground::output(&mut command)?;
+        let program = |name| executable(&messages, name).with_context(|| format!("cargo has built no {name}"));
+        Ok(FarmPrograms { orchestrator: program("haywain-orchestrator")?, agent: program("haywain-agent")? })
+    }
+}
+
+/// The cargo that runs this program, else the one on PATH.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// The program of that name among cargo's messages about what it has built.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
+        let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
+        message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
+    })
+}
+
+/// Fails when a file is missing that is part of the workspace.
+pub(crate) fn must_exist(file: &Path) -> anyhow::Result<()> {
+    if !file.is_file() {
+        bail!("{} is missing: is this a whole checkout?", file.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_has_built_is_found_by_its_name() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"haywain-agent"},"executable":null}"#,
+            "\nnot JSON\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"haywain-agent"},"executable":"/t/release/haywain-agent"}"#,
+        );
+        assert_eq!(executable(messages, "haywain-agent"), Some("/t/release/haywain-agent".into()));
+        assert_eq!(executable(messages, "haywain-orchestrator"), None);
+    }
+}
