@@ -1,0 +1,217 @@
+//! The real store, run in line and watched: each operation takes no virtual time and nothing runs beside it. When the
+//! orchestrator is killed, its store answers nobody any more.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use haywain_orchestrator::store::sqlite::SqliteStore;
+use haywain_orchestrator::store::{
+    AgentCommand, Beat, Failure, JobCommand, JobFilter, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Store,
+    StoreError,
+};
+use haywain_shared::frames::FrameNumber;
+use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
+use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
+use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
+use haywain_shared::scene::{Manifest, SceneId};
+use tokio::sync::watch;
+
+use crate::backstage::Backstage;
+use crate::time::OrchestratorClock;
+use crate::witness::Witness;
+
+/// The store of one life of the orchestrator.
+pub(crate) struct SimStore {
+    real: Mutex<Option<Arc<SqliteStore>>>,
+    backstage: Backstage,
+    clock: Arc<OrchestratorClock>,
+    witness: Arc<Witness>,
+    /// What those listen to who ask a dead store for news.
+    silence: watch::Sender<()>,
+}
+
+impl SimStore {
+    pub(crate) fn new(
+        real: SqliteStore,
+        backstage: Backstage,
+        clock: Arc<OrchestratorClock>,
+        witness: Arc<Witness>,
+    ) -> Self {
+        let real = Mutex::new(Some(Arc::new(real)));
+        Self { real, backstage, clock, witness, silence: watch::Sender::new(()) }
+    }
+
+    /// The orchestrator dies. What is committed is on disk; everything else was never heard of.
+    pub(crate) fn kill(&self) {
+        let real = self.real.lock().unwrap().take();
+        // Dropped where its connections live; the next job there lets its writer end.
+        self.backstage.run(Box::pin(async move { drop(real) }));
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(Arc<SqliteStore>) -> BoxFuture<'static, T> + Send) -> T {
+        let real = self.real.lock().unwrap().clone();
+        let Some(real) = real else { return std::future::pending().await };
+        self.clock.tick();
+        self.backstage.run(work(real))
+    }
+}
+
+/// Hands a call over to the real store, with arguments that it can keep.
+macro_rules! pass_on {
+    ($self:ident . $call:ident ( $($argument:expr),* )) => {
+        $self.run(move |real| Box::pin(async move { real.$call($($argument),*).await })).await
+    };
+}
+
+#[async_trait]
+impl Store for SimStore {
+    async fn keep_scene(&self, manifest: Manifest) -> Result<SceneId, StoreError> {
+        pass_on!(self.keep_scene(manifest))
+    }
+
+    async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError> {
+        pass_on!(self.scene(scene))
+    }
+
+    async fn submit(&self, job: NewJob) -> Result<JobId, StoreError> {
+        let frames = job.frames;
+        let submitted = pass_on!(self.submit(job));
+        if let Ok(id) = submitted {
+            self.witness.submitted(id, frames);
+        }
+        submitted
+    }
+
+    async fn control_job(&self, job: JobId, command: JobCommand) -> Result<(), StoreError> {
+        let asked = command.clone();
+        let done = pass_on!(self.control_job(job, command));
+        self.witness.controlled(job, &asked, &done);
+        done
+    }
+
+    async fn control_agent(&self, agent: AgentId, command: AgentCommand) -> Result<(), StoreError> {
+        pass_on!(self.control_agent(agent, command))
+    }
+
+    async fn job(&self, job: JobId) -> Result<Option<JobReport>, StoreError> {
+        pass_on!(self.job(job))
+    }
+
+    async fn register(&self, registration: Registration) -> Result<(), StoreError> {
+        pass_on!(self.register(registration))
+    }
+
+    async fn leave(&self, agent: AgentId, incarnation: Incarnation) -> Result<(), StoreError> {
+        pass_on!(self.leave(agent, incarnation))
+    }
+
+    async fn lease(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError> {
+        let agent = ask.agent;
+        let leased = pass_on!(self.lease(ask));
+        if let Ok(Some(lease)) = &leased {
+            self.witness.granted(agent, &lease.clone().into());
+        }
+        leased
+    }
+
+    async fn renew(&self, beat: Beat) -> Result<HeartbeatAnswer, StoreError> {
+        let (agent, held) = (beat.agent, beat.held.clone());
+        let answer = pass_on!(self.renew(beat));
+        if let Ok(answer) = &answer {
+            self.witness.renewed(agent, &held, answer);
+        }
+        answer
+    }
+
+    async fn foresee(
+        &self,
+        lease: LeaseId,
+        job: JobId,
+        frame: FrameNumber,
+        generation: u32,
+    ) -> Result<Option<UploadOutcome>, StoreError> {
+        let foreseen = pass_on!(self.foresee(lease, job, frame, generation));
+        if let Ok(Some(outcome)) = foreseen {
+            self.witness.refused(lease, job, frame, generation, outcome);
+        }
+        foreseen
+    }
+
+    async fn record(&self, frame: RenderedFrame) -> Result<UploadOutcome, StoreError> {
+        let delivered = frame.clone();
+        let outcome = pass_on!(self.record(frame));
+        match outcome {
+            Ok(UploadOutcome::Recorded) => {
+                self.witness.recorded(&delivered);
+                let report = self.job(delivered.job).await;
+                self.witness.adds_up(report);
+            }
+            Ok(other) => {
+                let RenderedFrame { lease, job, frame, generation, .. } = delivered;
+                self.witness.refused(lease, job, frame, generation, other);
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    async fn fail(&self, failure: Failure) -> Result<(), StoreError> {
+        pass_on!(self.fail(failure))
+    }
+
+    async fn release(&self, lease: LeaseId, frames: Vec<FrameNumber>) -> Result<(), StoreError> {
+        pass_on!(self.release(lease, frames))
+    }
+
+    async fn complete(&self, lease: LeaseId) -> Result<(), StoreError> {
+        pass_on!(self.complete(lease))
+    }
+
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        pass_on!(self.sweep())
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobSummary>, StoreError> {
+        pass_on!(self.jobs(filter))
+    }
+
+    async fn frames(
+        &self,
+        job: JobId,
+        after: Option<FrameNumber>,
+        limit: u32,
+    ) -> Result<Vec<RecordedFrame>, StoreError> {
+        pass_on!(self.frames(job, after, limit))
+    }
+
+    async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError> {
+        pass_on!(self.attempts(job, frame))
+    }
+
+    async fn agents(&self) -> Result<Vec<AgentReport>, StoreError> {
+        pass_on!(self.agents())
+    }
+
+    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        pass_on!(self.events(after, limit))
+    }
+
+    async fn latest_event(&self) -> Result<u64, StoreError> {
+        pass_on!(self.latest_event())
+    }
+
+    fn events_made(&self) -> watch::Receiver<()> {
+        let real = self.real.lock().unwrap();
+        real.as_ref().map_or_else(|| self.silence.subscribe(), |real| real.events_made())
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError> {
+        pass_on!(self.unfinished_jobs())
+    }
+
+    fn work_made(&self) -> watch::Receiver<()> {
+        let real = self.real.lock().unwrap();
+        real.as_ref().map_or_else(|| self.silence.subscribe(), |real| real.work_made())
+    }
+}
