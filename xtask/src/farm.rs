@@ -36,8 +36,11 @@ pub(crate) struct Farm {
 }
 
 /// How an attempt to start an orchestrator ended.
-enum Start {
-    Ready(Service),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// It serves.
+    Ready,
+    /// Another program has its port.
     PortTaken,
 }
 
@@ -46,7 +49,10 @@ impl Farm {
     pub(crate) fn start(programs: &FarmPrograms, folder: &Path, scene: &Path) -> anyhow::Result<Self> {
         for _ in 0..PORTS {
             let address = free_address()?;
-            if let Start::Ready(orchestrator) = start_orchestrator(&programs.orchestrator, address, folder, scene)? {
+            let arguments = orchestrator_arguments(address, &folder.join("orchestrator"), scene);
+            let log = folder.join("orchestrator.log");
+            let mut orchestrator = Service::start("the orchestrator", &programs.orchestrator, &arguments, log)?;
+            if await_ready(&mut orchestrator, address)? == Start::Ready {
                 let url = format!("http://{address}");
                 return Ok(Self { folder: folder.to_owned(), url, agents: Vec::new(), orchestrator });
             }
@@ -92,21 +98,25 @@ impl Drop for Farm {
 }
 
 /// An address that nobody listens on at this moment.
-fn free_address() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
     listener.local_addr().context("looking for a free port")
 }
 
-fn start_orchestrator(program: &Path, address: SocketAddr, folder: &Path, scene: &Path) -> anyhow::Result<Start> {
-    let arguments: [OsString; 6] = [
+/// What an orchestrator is told.
+pub(crate) fn orchestrator_arguments(address: SocketAddr, data_dir: &Path, scene: &Path) -> [OsString; 6] {
+    [
         "--listen".into(),
         address.to_string().into(),
         "--data-dir".into(),
-        folder.join("orchestrator").into(),
+        data_dir.into(),
         "--scene".into(),
         scene.into(),
-    ];
-    let mut service = Service::start("the orchestrator", program, &arguments, folder.join("orchestrator.log"))?;
+    ]
+}
+
+/// Waits until an orchestrator serves that was started for `address`.
+pub(crate) fn await_ready(service: &mut Service, address: SocketAddr) -> anyhow::Result<Start> {
     let deadline = Instant::now() + START;
     while Instant::now() < deadline {
         if let Err(ended) = service.check() {
@@ -114,7 +124,7 @@ fn start_orchestrator(program: &Path, address: SocketAddr, folder: &Path, scene:
         }
         // The log too: the port alone could be another's.
         if service.log().contains(READY) && TcpStream::connect_timeout(&address, CONNECT).is_ok() {
-            return Ok(Start::Ready(service));
+            return Ok(Start::Ready);
         }
         interrupt::pause(GLANCE)?;
     }

@@ -40,6 +40,13 @@ impl Client {
         answer.map_err(Into::into).and_then(Answer::read).with_context(|| format!("POST {path}"))
     }
 
+    /// `POST` of something that may be sent again: it is done once for each `key`.
+    pub(crate) fn post_once(&self, path: &str, body: &Value, key: &str) -> anyhow::Result<Answer> {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("idempotency-key", key);
+        let answer = request.send_json(body);
+        answer.map_err(Into::into).and_then(Answer::read).with_context(|| format!("POST {path}"))
+    }
+
     /// `GET`, as a client that wants plain text.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Answer> {
         let answer = self.agent.get(format!("{}{path}", self.base)).call();

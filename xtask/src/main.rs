@@ -1,10 +1,11 @@
-//! What Haywain's developers run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+//! What Haywain's developers run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask chaos`, `cargo xtask bench`.
 //!
 //! It is the first thing that is built on a new machine, so it has few dependencies and none of the workspace's crates:
 //! what it knows of the farm is what any client can see.
 
 mod bench;
 mod blender;
+mod chaos;
 mod demo;
 mod farm;
 mod foreground;
@@ -47,6 +48,10 @@ enum Task {
     ///
     /// What the tests need is installed first: Blender and bpy 5.0, rustfmt, clippy, cargo-deny.
     Test(test::Flags),
+    /// Kills, freezes and cuts off whatever a farm on this machine is made of, and looks whether it loses anything
+    ///
+    /// Everything is kept in a folder chaos-N of the target folder, which stays when something was found.
+    Chaos(chaos::Flags),
     /// Measures
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -57,6 +62,7 @@ fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match task {
         Task::Demo(flags) => demo::run(&flags),
         Task::Test(flags) => test::run(&flags),
+        Task::Chaos(flags) => chaos::run(&flags),
         Task::Bench(bench) => bench::run(&bench),
     });
     match outcome {

@@ -63,7 +63,7 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
 
 /// Sends a signal by the shell's own `kill`: bare machines have no program of that name, and calling the system would take
 /// unsafe code.
-fn signal(name: &str, child: &mut Child, reach: Reach) {
+pub(crate) fn signal(name: &str, child: &mut Child, reach: Reach) {
     // Once it has been waited for, its number may be another's.
     if !matches!(child.try_wait(), Ok(None)) {
         return;

@@ -3,8 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -57,6 +58,27 @@ impl Service {
     /// All that the service has written.
     pub(crate) fn log(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// The file with all that the service has written.
+    pub(crate) fn log_file(&self) -> &Path {
+        &self.log
+    }
+
+    /// How the service has ended, if it has.
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Sends the service a signal, by its name.
+    pub(crate) fn signal(&mut self, name: &str) {
+        process::signal(name, &mut self.child, Reach::Process);
+    }
+
+    /// Ends the service as a power cut would.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
     }
 
     /// Asks the service to end. It is waited for when it is dropped.

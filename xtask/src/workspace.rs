@@ -18,6 +18,15 @@ pub(crate) struct Workspace {
     pub(crate) target: PathBuf,
 }
 
+/// How programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quick to build.
+    Debug,
+    /// Quick to run.
+    Release,
+}
+
 /// The two programs of the farm.
 #[derive(Debug)]
 pub(crate) struct FarmPrograms {
@@ -50,10 +59,11 @@ impl Workspace {
         self.root.join("deploy").join("demo").join("scene.blend")
     }
 
-    /// Builds the farm's programs in release.
-    pub(crate) fn build_farm(&self) -> anyhow::Result<FarmPrograms> {
+    /// Builds the farm's programs.
+    pub(crate) fn build_farm(&self, profile: Profile) -> anyhow::Result<FarmPrograms> {
         let mut command = self.cargo();
-        command.args(["build", "--release", "--package", "haywain-orchestrator", "--package", "haywain-agent"]);
+        command.arg("build").args((profile == Profile::Release).then_some("--release"));
+        command.args(["--package", "haywain-orchestrator", "--package", "haywain-agent"]);
         println!("==> {}", foreground::shown(&command));
         // Cargo shows its progress on standard error; what it has made, it says as JSON.
         command.arg("--message-format=json-render-diagnostics");

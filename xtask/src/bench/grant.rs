@@ -14,7 +14,7 @@ use super::spread::Spread;
 use crate::farm::Farm;
 use crate::http::Client;
 use crate::interrupt;
-use crate::workspace::{Workspace, must_exist};
+use crate::workspace::{Profile, Workspace, must_exist};
 
 /// The calls of the agents' protocol.
 const PREFIX: &str = "/api/v1/agent";
@@ -52,7 +52,7 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     let scene = workspace.demo_scene();
     must_exist(&scene)?;
-    let programs = workspace.build_farm()?;
+    let programs = workspace.build_farm(Profile::Release)?;
     let folder = workspace.target.join(format!("bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let mut farm = Farm::start(&programs, &folder, &scene)?;

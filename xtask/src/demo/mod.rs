@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::farm::Farm;
 use crate::http::Client;
-use crate::workspace::{Workspace, must_exist};
+use crate::workspace::{Profile, Workspace, must_exist};
 use crate::{blender, interrupt};
 
 /// How long a call to the orchestrator may take.
@@ -35,7 +35,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let scene = workspace.demo_scene();
     must_exist(&scene)?;
     let blender = blender::ensure()?;
-    let programs = workspace.build_farm()?;
+    let programs = workspace.build_farm(Profile::Release)?;
 
     let folder = folder_of_its_own()?;
     println!("==> one orchestrator and {} agents, in {}", AGENTS.len(), folder.display());

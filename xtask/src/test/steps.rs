@@ -73,6 +73,8 @@ pub(super) enum StepName {
     Build,
     /// Unit, contract and end-to-end tests
     Test,
+    /// A farm among faults
+    Chaos,
 }
 
 impl std::fmt::Display for StepName {
@@ -83,7 +85,7 @@ impl std::fmt::Display for StepName {
 }
 
 /// All steps, in their order: the quickest to fail first, and those first on which others depend.
-pub(super) const STEPS: [Step; 9] = [
+pub(super) const STEPS: [Step; 10] = [
     Step { name: StepName::Setup, what: "what the tests need on this machine", run: setup::ensure },
     Step { name: StepName::Fmt, what: "cargo fmt", run: fmt },
     Step { name: StepName::Clippy, what: "cargo clippy, warnings are errors", run: clippy },
@@ -93,6 +95,7 @@ pub(super) const STEPS: [Step; 9] = [
     Step { name: StepName::Python, what: "the syntax of Python files", run: python },
     Step { name: StepName::Build, what: "cargo build", run: build },
     Step { name: StepName::Test, what: "cargo test, with Blender and bpy", run: test },
+    Step { name: StepName::Chaos, what: "half a minute of faults", run: chaos },
 ];
 
 fn fmt(workspace: &Workspace) -> anyhow::Result<Outcome> {
@@ -129,7 +132,7 @@ fn doc(workspace: &Workspace) -> anyhow::Result<Outcome> {
 
 fn python(workspace: &Workspace) -> anyhow::Result<Outcome> {
     let mut files = Vec::new();
-    for folder in ["agent", "deploy"] {
+    for folder in ["agent", "deploy", "xtask"] {
         tools::files_ending(&workspace.root.join(folder), "py", &mut files)?;
     }
     passes(Command::new(bpy::interpreter(workspace)?).args(["-c", PARSE]).args(files))
@@ -152,6 +155,14 @@ fn test(workspace: &Workspace) -> anyhow::Result<Outcome> {
         bpy::must_it_be_there().context("run the step setup first")?;
     }
     passes(&mut command)
+}
+
+fn chaos(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    if !cfg!(unix) {
+        return Ok(Outcome::Skipped("this system has no signals".to_owned()));
+    }
+    crate::chaos::briefly(workspace)?;
+    Ok(Outcome::Passed)
 }
 
 fn passes(command: &mut Command) -> anyhow::Result<Outcome> {
