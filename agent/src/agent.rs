@@ -1,12 +1,15 @@
 //! Puts the agent together: finds Blender, makes itself known, and keeps slots, heartbeat and delivery going until it is to
-//! stop. What it holds then is put down in order, and nothing that it has started lives on.
+//! leave. What it holds then is finished or put down in order, and nothing that it has started lives on.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use haywain_shared::client::AgentClient;
 use haywain_shared::folder::OwnFolder;
+use haywain_shared::shutdown::Signals;
+use haywain_shared::transport::HttpTransport;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,22 +17,38 @@ use tokio_util::task::TaskTracker;
 
 use crate::blender::find;
 use crate::blender::session::Patience;
+use crate::blender::studio::{BlenderStudio, Studio};
 use crate::book::Book;
 use crate::cache::SceneCache;
+use crate::clock::{BootClock, SystemBootClock};
 use crate::config::Settings;
 use crate::delivery::{Courier, Report};
 use crate::heartbeat;
 use crate::identity;
+use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
-use crate::machine::{self, Machine};
+use crate::machine::{self, Machine, Plan};
 use crate::outbox::Outbox;
 use crate::slot::{Slot, Workshop};
 
-/// How long an agent that stops goes on telling the orchestrator what it has and gives back.
+/// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// A megabyte, as disks are sold.
+const MEGABYTE: u64 = 1_000_000;
 
-/// Runs the agent until `signal`, or until another process has taken its place.
-pub async fn run(settings: &Settings, data_dir: &Path, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
+/// How an agent has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// In order: what was in work is finished, everything else given back.
+    InOrder,
+    /// At once: what was in work is given back.
+    AtOnce,
+    /// Another process runs as this agent.
+    Replaced(String),
+}
+
+/// Runs the agent until it leaves: because of `signals`, because of its own bounds, or because another took its place.
+pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
     let blenders = find::blenders(&settings.blender).await?;
     let mut machine = Machine::new().context("looking at the machine")?;
@@ -41,76 +60,168 @@ pub async fn run(settings: &Settings, data_dir: &Path, signal: impl Future<Outpu
         agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blender = %blenders[0],
         slots = plan.slots, threads = ?plan.threads, data_dir = %folder.path().display(), "agent ready"
     );
-    let stop = CancellationToken::new();
-    let client = AgentClient::new(&settings.orchestrator)?;
-    let introduction = Introduction {
-        identity,
-        name,
-        slots: plan.slots,
-        machine: facts,
-        blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
-    };
-    let link = Link::new(client.clone(), introduction, stop.clone());
-    let work = folder.path().join("work");
-    empty(&work).context("the folder for frames in work")?;
-
-    let mut signal = std::pin::pin!(signal);
-    let intervals = tokio::select! {
-        () = &mut signal => return Ok(()),
-        intervals = link.register() => intervals?,
-    };
-    tracing::info!(heartbeat_ms = intervals.heartbeat_ms, lease_ttl_ms = intervals.lease_ttl_ms, "registered");
-
     let tasks = TaskTracker::new();
-    let book = Book::default();
-    let outbox = Outbox::open(folder.path()).context("the outbox")?;
-    let (reports, to_deliver) = mpsc::unbounded_channel();
-    for parcel in outbox.left_over().context("the outbox")? {
-        tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
-        let _ = reports.send(Report::Frame(parcel));
-    }
-    let farewell_over = CancellationToken::new();
-    let courier = Courier { client: client.clone(), book: book.clone(), stop: farewell_over.clone() };
-    let courier = tasks.spawn(courier.run(to_deliver));
-    let workshop = Workshop {
-        link: link.clone(),
-        book: book.clone(),
-        cache: SceneCache::open(folder.path(), client).context("the scenes on this machine")?,
-        outbox,
-        reports,
-        blender: blenders[0].clone(),
-        threads: plan.threads,
-        patience: Patience::default(),
-        poll: Duration::from_millis(intervals.poll_ms),
-        tasks: tasks.clone(),
-        stop: stop.clone(),
+    let bounds = Bounds { idle: settings.exit_when_idle.map(|span| span.0), jobs: settings.max_jobs };
+    let parts = Parts {
+        client: AgentClient::new(Arc::new(HttpTransport::new(&settings.orchestrator)?)),
+        introduction: Introduction {
+            identity,
+            name,
+            slots: plan.slots,
+            machine: facts,
+            blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
+        },
+        studio: Arc::new(BlenderStudio {
+            blender: blenders[0].clone(),
+            patience: Patience::default(),
+            tasks: tasks.clone(),
+        }),
+        clock: Arc::new(SystemBootClock::start()),
+        plan,
+        max_outbox_bytes: settings.max_outbox_mb * MEGABYTE,
+        leaving: Leaving::new(bounds),
+        tasks,
     };
-    let mut slots = JoinSet::new();
-    for number in 0..plan.slots {
-        slots.spawn(tasks.track_future(Slot::new(workshop.clone(), work.join(number.to_string())).run()));
+    let leaving = parts.leaving.clone();
+    let working = parts.run(folder.path(), move || machine.sample());
+    tokio::pin!(working);
+    loop {
+        tokio::select! {
+            ended = &mut working => return ended,
+            () = signals.next() => {
+                if leaving.draining().is_cancelled() {
+                    tracing::info!("stopping at once");
+                    leaving.stop();
+                } else {
+                    tracing::info!("leaving: frames in work are finished first; ask again to stop at once");
+                    leaving.drain();
+                }
+            }
+        }
     }
-    drop(workshop);
-    let beat = heartbeat::beat(link, book, Duration::from_millis(intervals.heartbeat_ms), machine);
+}
 
-    let ended = tokio::select! {
-        () = &mut signal => LinkEnded::Stopped,
-        ended = beat => ended,
-        Some(ended) = slots.join_next() => ended.context("a slot")?,
-    };
-    tracing::info!("stopping");
-    stop.cancel();
-    while slots.join_next().await.is_some() {}
-    // With the slots' end nobody reports any more, and the courier ends when all is delivered.
-    if tokio::time::timeout(FAREWELL, courier).await.is_err() {
-        tracing::warn!("the orchestrator does not answer; undelivered frames stay in the outbox for the next start");
+/// What an agent is made of, wherever it comes from: the system, or a simulation.
+pub struct Parts {
+    /// The line to the orchestrator.
+    pub client: AgentClient,
+    /// What it tells of itself.
+    pub introduction: Introduction,
+    /// Where Blenders come from.
+    pub studio: Arc<dyn Studio>,
+    /// What leases are timed by.
+    pub clock: Arc<dyn BootClock>,
+    /// How it uses its machine.
+    pub plan: Plan,
+    /// The outbox's bound.
+    pub max_outbox_bytes: u64,
+    /// When it is to go.
+    pub leaving: Leaving,
+    /// Where its tasks live.
+    pub tasks: TaskTracker,
+}
+
+impl Parts {
+    /// Works in `folder` until it leaves. `sample` looks at the machine.
+    pub async fn run(
+        self,
+        folder: &Path,
+        sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
+    ) -> anyhow::Result<Ended> {
+        let Self { client, introduction, studio, clock, plan, max_outbox_bytes, leaving, tasks } = self;
+        let stop = leaving.stopping().clone();
+        let link = Link::new(client.clone(), introduction, stop.clone());
+        let work = folder.join("work");
+        empty(&work).context("the folder for frames in work")?;
+        let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
+        let left_over = outbox.left_over().context("the outbox")?;
+        let cache = SceneCache::open(folder, client.clone()).context("the scenes on this machine")?;
+
+        let intervals = tokio::select! {
+            () = leaving.draining().cancelled() => return Ok(Ended::InOrder),
+            intervals = link.register() => match intervals {
+                Ok(intervals) => intervals,
+                Err(ended) => return Ok(how(ended, &leaving)),
+            },
+        };
+        tracing::info!(heartbeat_ms = intervals.heartbeat_ms, lease_ttl_ms = intervals.lease_ttl_ms, "registered");
+
+        let book = Book::new(clock, Duration::from_millis(intervals.lease_ttl_ms));
+        let (reports, to_deliver) = mpsc::unbounded_channel();
+        for parcel in left_over {
+            tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
+            let _ = reports.send(Report::Frame(parcel));
+        }
+        let farewell_over = CancellationToken::new();
+        let courier = Courier { client, outbox: outbox.clone(), book: book.clone(), stop: farewell_over.clone() };
+        let mut courier = tasks.spawn(courier.run(to_deliver));
+        let workshop = Workshop {
+            link: link.clone(),
+            book: book.clone(),
+            cache,
+            outbox,
+            reports,
+            studio,
+            threads: plan.threads,
+            poll: Duration::from_millis(intervals.poll_ms),
+            leaving: leaving.clone(),
+        };
+        let mut slots = JoinSet::new();
+        for number in 0..plan.slots {
+            slots.spawn(tasks.track_future(Slot::new(workshop.clone(), work.join(number.to_string())).run()));
+        }
+        drop(workshop);
+        let heartbeat_ms = Duration::from_millis(intervals.heartbeat_ms);
+        let beating = heartbeat::beat(link.clone(), book, leaving.clone(), heartbeat_ms, sample);
+        tokio::pin!(beating);
+
+        // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
+        let mut ended = LinkEnded::Stopped;
+        let mut watching = std::pin::pin!(leaving.watch_idleness());
+        let mut watched = false;
+        while !slots.is_empty() {
+            tokio::select! {
+                Some(slot) = slots.join_next() => {
+                    let slot = slot.context("a slot")?;
+                    if slot != LinkEnded::Stopped {
+                        ended = slot;
+                        leaving.stop();
+                    }
+                }
+                over = &mut beating => {
+                    ended = over;
+                    leaving.stop();
+                    while slots.join_next().await.is_some() {}
+                }
+                () = &mut watching, if !watched => watched = true,
+            }
+        }
+        let told = async {
+            tokio::select! {
+                _ = &mut courier => {}
+                _ = &mut beating => {}
+            }
+        };
+        if tokio::time::timeout(FAREWELL, told).await.is_err() {
+            tracing::warn!(
+                "the orchestrator does not answer; undelivered frames stay in the outbox for the next start"
+            );
+        } else {
+            link.leave().await;
+        }
+        farewell_over.cancel();
+        tasks.close();
+        tasks.wait().await;
+        tracing::info!("left");
+        Ok(how(ended, &leaving))
     }
-    farewell_over.cancel();
-    tasks.close();
-    tasks.wait().await;
-    tracing::info!("stopped");
+}
+
+fn how(ended: LinkEnded, leaving: &Leaving) -> Ended {
     match ended {
-        LinkEnded::Stopped => Ok(()),
-        LinkEnded::Replaced(_) => Err(ended.into()),
+        LinkEnded::Replaced(by) => Ended::Replaced(by),
+        LinkEnded::Stopped if leaving.stopping().is_cancelled() => Ended::AtOnce,
+        LinkEnded::Stopped => Ended::InOrder,
     }
 }
 

@@ -1,44 +1,91 @@
-//! The book of leases that the agent holds: which, what is in work, and which of their frames are still wanted. A lease is
-//! in it from its receipt until the last of its frames has been answered for, and only what is in it is renewed.
+//! The book of leases that the agent holds: which, until when by the agent's own clock, what is in work, and which of their
+//! frames are still wanted. A lease is in it from its receipt until the last of its frames has been answered for, and only
+//! what is in it is renewed.
+//!
+//! It keeps invariant I5: no frame is begun under a lease that has run out by the agent's own clock.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::LeaseId;
-use haywain_shared::protocol::{HeldLease, LeaseGrant, LeaseVerdict};
-use tokio::sync::Notify;
+use haywain_shared::protocol::{HeldLease, LeaseGrant, LeaseStanding, LeaseVerdict, RevokedReason};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::blender::log::LogView;
+use crate::clock::BootClock;
 
 /// Whether a frame is still this agent's to render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It is.
     Held,
+    /// Perhaps: the lease has run out by the agent's own clock, and the orchestrator has not been heard of since.
+    Unknown,
     /// The orchestrator has given it to another, or somebody has recorded it.
     Lost,
 }
 
-#[derive(Debug)]
 struct Entry {
     wanted: Vec<FrameRange>,
-    frame: Option<FrameNumber>,
-    fraction: f32,
+    /// When it runs out, by the agent's own clock.
+    ends: Duration,
+    in_work: Option<InWork>,
     frames_done: u32,
+    /// The lease under which the frame in work goes on, when this one had ended and the frame was re-adopted.
+    successor: Option<LeaseId>,
+    /// Cancelled when the frame in work is wanted by nobody any more.
+    unwanted: CancellationToken,
 }
 
-/// The leases that the agent holds.
-#[derive(Debug, Clone, Default)]
+struct InWork {
+    frame: FrameNumber,
+    fraction: f32,
+    log: Option<LogView>,
+}
+
+/// The leases that the agent holds. Clones share it.
+#[derive(Clone)]
 pub struct Book {
-    entries: Arc<Mutex<HashMap<LeaseId, Entry>>>,
+    entries: Arc<Mutex<BTreeMap<LeaseId, Entry>>>,
+    clock: Arc<dyn BootClock>,
+    ttl: Duration,
     news: Arc<Notify>,
+    changes: watch::Sender<()>,
 }
 
 impl Book {
-    /// A lease has come.
-    pub fn begin(&self, grant: &LeaseGrant) {
-        let entry = Entry { wanted: vec![grant.frames], frame: None, fraction: 0.0, frames_done: 0 };
+    /// An empty book, for leases that last for `ttl`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn BootClock>, ttl: Duration) -> Self {
+        let changes = watch::Sender::new(());
+        Self { entries: Arc::default(), clock, ttl, news: Arc::default(), changes }
+    }
+
+    /// Boot time, now.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    /// A lease has come, in answer to a request that was sent at `asked`. Returns what is cancelled when nobody wants its
+    /// frame in work any more.
+    #[must_use]
+    pub fn begin(&self, grant: &LeaseGrant, asked: Duration) -> CancellationToken {
+        let unwanted = CancellationToken::new();
+        let entry = Entry {
+            wanted: vec![grant.frames],
+            ends: asked + self.ttl,
+            in_work: None,
+            frames_done: 0,
+            successor: None,
+            unwanted: unwanted.clone(),
+        };
         self.entries().insert(grant.lease_id, entry);
         self.news.notify_one();
+        unwanted
     }
 
     /// A lease came that the orchestrator has not heard named yet.
@@ -51,36 +98,83 @@ impl Book {
         self.entries().remove(&lease);
     }
 
-    /// Whether a frame is still this agent's to render.
+    /// Whether a frame is still this agent's to render, under the lease or under one that it was re-adopted by.
     #[must_use]
     pub fn standing(&self, lease: LeaseId, frame: FrameNumber) -> Standing {
+        let now = self.now();
+        let line = self.line_of(lease);
         let entries = self.entries();
-        let wanted = entries.get(&lease).is_some_and(|entry| entry.wanted.iter().any(|range| range.contains(frame)));
-        if wanted { Standing::Held } else { Standing::Lost }
+        let mut line = line.iter().filter_map(|lease| entries.get(lease));
+        match line.find(|entry| entry.wanted.iter().any(|range| range.contains(frame))) {
+            None => Standing::Lost,
+            Some(entry) if entry.ends <= now => Standing::Unknown,
+            Some(_) => Standing::Held,
+        }
+    }
+
+    /// Changes with each answered heartbeat.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// A frame is in work, as far as `fraction` (0 to 1).
     pub fn in_work(&self, lease: LeaseId, frame: FrameNumber, fraction: f32) {
-        if let Some(entry) = self.entries().get_mut(&lease) {
-            entry.frame = Some(frame);
-            entry.fraction = fraction;
-        }
+        self.on_work(lease, |in_work| {
+            let log = in_work.take().filter(|work| work.frame == frame).and_then(|work| work.log);
+            *in_work = Some(InWork { frame, fraction, log });
+        });
     }
 
-    /// The frame in work has been rendered.
-    pub fn rendered(&self, lease: LeaseId) {
-        if let Some(entry) = self.entries().get_mut(&lease) {
-            entry.frame = None;
-            entry.fraction = 0.0;
+    /// Where the log of the frame in work can be read.
+    pub fn logs_to(&self, lease: LeaseId, log: LogView) {
+        self.on_work(lease, |in_work| {
+            if let Some(work) = in_work {
+                work.log = Some(log);
+            }
+        });
+    }
+
+    /// The frame in work has been rendered. Returns the lease that it is to be delivered under.
+    #[must_use]
+    pub fn rendered(&self, lease: LeaseId) -> LeaseId {
+        let last = self.last_of(lease);
+        if let Some(entry) = self.entries().get_mut(&last) {
+            entry.in_work = None;
             entry.frames_done += 1;
         }
+        last
     }
 
-    /// The frame in work has failed, or is put down.
-    pub fn put_down(&self, lease: LeaseId) {
-        if let Some(entry) = self.entries().get_mut(&lease) {
-            entry.frame = None;
-            entry.fraction = 0.0;
+    /// The frame in work has failed, or is put down. Returns the lease that it was in work under.
+    #[must_use]
+    pub fn put_down(&self, lease: LeaseId) -> LeaseId {
+        let last = self.last_of(lease);
+        if let Some(entry) = self.entries().get_mut(&last) {
+            entry.in_work = None;
+        }
+        last
+    }
+
+    /// A lease, and those under which its frame in work went on.
+    #[must_use]
+    pub fn line_of(&self, lease: LeaseId) -> Vec<LeaseId> {
+        let entries = self.entries();
+        let mut line = vec![lease];
+        while let Some(next) = line.last().and_then(|last| entries.get(last)).and_then(|entry| entry.successor) {
+            line.push(next);
+        }
+        line
+    }
+
+    fn last_of(&self, lease: LeaseId) -> LeaseId {
+        self.line_of(lease).last().copied().unwrap_or(lease)
+    }
+
+    fn on_work(&self, lease: LeaseId, change: impl FnOnce(&mut Option<InWork>)) {
+        let last = self.last_of(lease);
+        if let Some(entry) = self.entries().get_mut(&last) {
+            change(&mut entry.in_work);
         }
     }
 
@@ -90,24 +184,61 @@ impl Book {
         let entries = self.entries();
         let held = entries.iter().map(|(lease, entry)| HeldLease {
             lease_id: *lease,
-            frame: entry.frame,
-            fraction: entry.fraction,
+            frame: entry.in_work.as_ref().map(|work| work.frame),
+            fraction: entry.in_work.as_ref().map_or(0.0, |work| work.fraction),
             frames_done: entry.frames_done,
+            log_tail: entry.in_work.as_ref().and_then(|work| work.log.as_ref()).map(LogView::end).unwrap_or_default(),
         });
         held.collect()
     }
 
-    /// What the orchestrator has answered to a heartbeat.
-    pub fn apply(&self, verdicts: Vec<LeaseVerdict>) {
+    /// What the orchestrator has answered to a heartbeat that was sent at `sent`.
+    pub fn apply(&self, verdicts: Vec<LeaseVerdict>, sent: Duration) {
         let mut entries = self.entries();
-        for verdict in verdicts {
-            if let Some(entry) = entries.get_mut(&verdict.lease_id) {
-                entry.wanted = verdict.frames;
+        for LeaseVerdict { lease_id, standing } in verdicts {
+            let Some(entry) = entries.get_mut(&lease_id) else { continue };
+            match standing {
+                LeaseStanding::Renewed { frames } => {
+                    entry.wanted = frames;
+                    entry.ends = sent + self.ttl;
+                }
+                LeaseStanding::Readopted { grant } => {
+                    tracing::info!(lease = %lease_id, new = %grant.lease_id, frames = %grant.frames, "frame re-adopted");
+                    entry.wanted.clear();
+                    // The frame that the heartbeat named may be finished by now, and another one in work: that one is
+                    // none of the new lease's, and can only be delivered under the old one.
+                    if entry.in_work.as_ref().is_some_and(|work| !grant.frames.contains(work.frame)) {
+                        continue;
+                    }
+                    entry.successor = Some(grant.lease_id);
+                    let successor = Entry {
+                        wanted: vec![grant.frames],
+                        ends: sent + self.ttl,
+                        in_work: entry.in_work.take(),
+                        frames_done: 0,
+                        successor: None,
+                        unwanted: entry.unwanted.clone(),
+                    };
+                    entries.insert(grant.lease_id, successor);
+                }
+                LeaseStanding::Revoked { reason } => {
+                    if !entry.wanted.is_empty() {
+                        tracing::warn!(lease = %lease_id, ?reason, "lease revoked");
+                    }
+                    entry.wanted.clear();
+                    match reason {
+                        RevokedReason::JobCancelled => entry.unwanted.cancel(),
+                        // What is finished under an ended lease still counts, if nobody was faster.
+                        RevokedReason::Ended | RevokedReason::Unknown => {}
+                    }
+                }
             }
         }
+        drop(entries);
+        self.changes.send_replace(());
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<LeaseId, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<LeaseId, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,29 +250,133 @@ mod tests {
 
     use super::*;
 
+    #[derive(Default)]
+    struct HeldClock(Mutex<Duration>);
+
+    impl BootClock for HeldClock {
+        fn now(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    const TTL: Duration = Duration::from_secs(20);
+
     fn frame(number: i64) -> FrameNumber {
         number.try_into().unwrap()
     }
 
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn grant(from: i64, to: i64) -> LeaseGrant {
+        LeaseGrant {
+            lease_id: LeaseId::generate(),
+            epoch: 1,
+            job_id: JobId::generate(),
+            scene: Sha256Digest::of(b"scene").into(),
+            frames: FrameRange::new(frame(from), frame(to)).unwrap(),
+            generation: 1,
+            frame_timeout_ms: None,
+            stall_timeout_ms: None,
+        }
+    }
+
+    fn verdict(lease_id: LeaseId, standing: LeaseStanding) -> Vec<LeaseVerdict> {
+        vec![LeaseVerdict { lease_id, standing }]
+    }
+
     #[test]
     fn only_frames_that_the_orchestrator_still_wants_are_held() {
-        let book = Book::default();
-        let lease_id = LeaseId::generate();
-        let frames = FrameRange::new(frame(1), frame(5)).unwrap();
-        let scene = Sha256Digest::of(b"scene").into();
-        book.begin(&LeaseGrant { lease_id, epoch: 1, job_id: JobId::generate(), scene, frames });
-        assert_eq!(book.standing(lease_id, frame(5)), Standing::Held);
-        assert_eq!(book.standing(lease_id, frame(6)), Standing::Lost);
+        let book = Book::new(Arc::new(HeldClock::default()), TTL);
+        let grant = grant(1, 5);
+        let lease = grant.lease_id;
+        let _ = book.begin(&grant, seconds(0));
+        assert_eq!(book.standing(lease, frame(5)), Standing::Held);
+        assert_eq!(book.standing(lease, frame(6)), Standing::Lost);
         assert_eq!(book.standing(LeaseId::generate(), frame(5)), Standing::Lost);
 
-        book.in_work(lease_id, frame(1), 0.5);
-        book.rendered(lease_id);
-        book.apply(vec![LeaseVerdict { lease_id, frames: vec![FrameRange::single(frame(2))] }]);
-        assert_eq!(book.standing(lease_id, frame(2)), Standing::Held);
-        assert_eq!(book.standing(lease_id, frame(3)), Standing::Lost);
-        assert_eq!(book.held(), [HeldLease { lease_id, frame: None, fraction: 0.0, frames_done: 1 }]);
+        book.in_work(lease, frame(1), 0.5);
+        assert_eq!(book.rendered(lease), lease);
+        let frames = vec![FrameRange::single(frame(2))];
+        book.apply(verdict(lease, LeaseStanding::Renewed { frames }), seconds(0));
+        assert_eq!(book.standing(lease, frame(2)), Standing::Held);
+        assert_eq!(book.standing(lease, frame(3)), Standing::Lost);
+        let held = book.held();
+        assert_eq!((held[0].lease_id, held[0].frame, held[0].frames_done), (lease, None, 1));
 
-        book.end(lease_id);
+        book.end(lease);
         assert_eq!(book.held(), []);
+    }
+
+    #[test]
+    fn a_lease_runs_out_by_the_agent_s_own_clock_from_when_it_asked() {
+        let clock = Arc::new(HeldClock::default());
+        let book = Book::new(clock.clone(), TTL);
+        let grant = grant(1, 5);
+        *clock.0.lock().unwrap() = seconds(12);
+        // The poll was sent at 10 s and answered at 12 s: the orchestrator may have granted at once.
+        let _ = book.begin(&grant, seconds(10));
+        let standing_at = |at: u64| {
+            *clock.0.lock().unwrap() = seconds(at);
+            book.standing(grant.lease_id, frame(1))
+        };
+        assert_eq!(standing_at(29), Standing::Held);
+        assert_eq!(standing_at(30), Standing::Unknown);
+        // A heartbeat that was sent at 29 s is answered at last.
+        let frames = vec![grant.frames];
+        book.apply(verdict(grant.lease_id, LeaseStanding::Renewed { frames }), seconds(29));
+        assert_eq!(standing_at(48), Standing::Held);
+        assert_eq!(standing_at(49), Standing::Unknown);
+    }
+
+    #[test]
+    fn a_readopted_frame_goes_on_under_its_new_lease() {
+        let book = Book::new(Arc::new(HeldClock::default()), TTL);
+        let old = grant(1, 5);
+        let unwanted = book.begin(&old, seconds(0));
+        book.in_work(old.lease_id, frame(3), 0.25);
+        let new = grant(3, 3);
+        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: new.clone() }), seconds(0));
+        assert_eq!(book.standing(old.lease_id, frame(4)), Standing::Lost);
+        assert_eq!(book.standing(old.lease_id, frame(3)), Standing::Held);
+        book.in_work(old.lease_id, frame(3), 0.75);
+        let named = book.held().into_iter().find(|held| held.lease_id == new.lease_id).unwrap();
+        assert_eq!((named.frame, named.fraction), (Some(frame(3)), 0.75));
+        assert_eq!(book.rendered(old.lease_id), new.lease_id);
+        assert_eq!(book.line_of(old.lease_id), [old.lease_id, new.lease_id]);
+
+        let cancelled = LeaseStanding::Revoked { reason: RevokedReason::JobCancelled };
+        book.apply(verdict(new.lease_id, cancelled), seconds(0));
+        assert!(unwanted.is_cancelled());
+    }
+
+    #[test]
+    fn a_frame_begun_since_the_heartbeat_stays_with_its_own_lease() {
+        let book = Book::new(Arc::new(HeldClock::default()), TTL);
+        let old = grant(1, 5);
+        let _ = book.begin(&old, seconds(0));
+        book.in_work(old.lease_id, frame(3), 0.9);
+        // The heartbeat leaves, naming frame 3; before its answer comes, that is finished.
+        assert_eq!(book.rendered(old.lease_id), old.lease_id);
+        book.in_work(old.lease_id, frame(4), 0.0);
+        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: grant(3, 3) }), seconds(0));
+        assert_eq!(book.standing(old.lease_id, frame(5)), Standing::Lost);
+        let held = book.held();
+        assert_eq!((held.len(), held[0].lease_id, held[0].frame), (1, old.lease_id, Some(frame(4))));
+        assert_eq!(book.rendered(old.lease_id), old.lease_id);
+    }
+
+    #[test]
+    fn an_ended_lease_lets_the_frame_in_work_be_finished() {
+        let book = Book::new(Arc::new(HeldClock::default()), TTL);
+        let grant = grant(1, 5);
+        let unwanted = book.begin(&grant, seconds(0));
+        book.in_work(grant.lease_id, frame(1), 0.0);
+        let ended = LeaseStanding::Revoked { reason: RevokedReason::Ended };
+        book.apply(verdict(grant.lease_id, ended), seconds(0));
+        assert!(!unwanted.is_cancelled());
+        assert_eq!(book.standing(grant.lease_id, frame(2)), Standing::Lost);
+        assert_eq!(book.rendered(grant.lease_id), grant.lease_id);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::TryStreamExt as _;
 use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::digest::Hasher;
-use haywain_shared::retry::{GaveUp, Patience, until_answered};
+use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::{Manifest, SceneFile, SceneId};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
@@ -43,7 +43,7 @@ pub enum CacheError {
 }
 
 /// The scenes on this machine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SceneCache {
     folder: PathBuf,
     client: AgentClient,
@@ -79,7 +79,7 @@ impl SceneCache {
             return Ok(whole.join(FILES).join(manifest.entry));
         }
         let call = || self.client.scene(scene);
-        let manifest = until_answered(Patience::ORCHESTRATOR, stop, call).await.map_err(gave_up)?;
+        let manifest = until_answered(self.client.patience(), stop, call).await.map_err(gave_up)?;
         let part = whole.with_extension(PART);
         fs::create_dir_all(part.join(FILES)).map_err(disk(&part))?;
         for file in &manifest.files {
@@ -98,7 +98,7 @@ impl SceneCache {
             Err(FetchError::Call(error)) => Err(error),
             Err(FetchError::Disk(source)) => Ok(Err(CacheError::Disk { path: path.clone(), source })),
         };
-        until_answered(Patience::ORCHESTRATOR, stop, call).await.map_err(gave_up)?
+        until_answered(self.client.patience(), stop, call).await.map_err(gave_up)?
     }
 
     async fn fetch_once(&self, file: &SceneFile, path: &Path) -> Result<(), FetchError> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use haywain_shared::logging::LogFormat;
+use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -40,6 +41,21 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     slots: Option<u32>,
 
+    /// Leave after having had nothing to do for this long, for example 15m (s, m, h)
+    #[arg(long, env = "HAYWAIN_EXIT_WHEN_IDLE", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_when_idle: Option<Span>,
+
+    /// Leave after having worked on this many jobs
+    #[arg(long, env = "HAYWAIN_MAX_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_jobs: Option<u32>,
+
+    /// Begin no frame while this many megabytes of finished ones wait for the orchestrator [default: 10240]
+    #[arg(long, env = "HAYWAIN_MAX_OUTBOX_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_outbox_mb: Option<u64>,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +70,11 @@ pub struct Flags {
 /// What stands between the paths in `HAYWAIN_BLENDER`: as in PATH.
 const PATH_DELIMITER: char = if cfg!(windows) { ';' } else { ':' };
 
-const AFTER_HELP: &str = "A flag wins over its variable, a variable over the file, the file over the default.\n\
+const AFTER_HELP: &str = "The first SIGTERM or Ctrl-C lets frames in work be finished and gives back the rest; the \
+    second stops at once.\n\
+    Exit codes: 0 left in order; 1 could not start or go on, and says why; 2 wrong flags; 3 another process runs as this \
+    agent; 4 stopped at once.\n\
+    A flag wins over its variable, a variable over the file, the file over the default.\n\
     HAYWAIN_LOG says what is logged, in the words of tracing's EnvFilter (default: info).";
 
 /// The settings, all sources taken together.
@@ -73,6 +93,13 @@ pub struct Settings {
     pub blender: Vec<PathBuf>,
     /// Frames to render at once; decided by the machine unless set.
     pub slots: Option<u32>,
+    /// How long to have nothing to do before leaving; never unless set.
+    pub exit_when_idle: Option<Span>,
+    /// How many jobs to work on before leaving; no bound unless set.
+    pub max_jobs: Option<u32>,
+    /// How many megabytes (of a million bytes) of finished frames may wait for the orchestrator.
+    #[serde(default = "default_max_outbox_mb")]
+    pub max_outbox_mb: u64,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,
@@ -81,6 +108,10 @@ pub struct Settings {
 #[expect(clippy::expect_used, reason = "a constant that the tests parse")]
 fn default_orchestrator() -> Url {
     Url::parse("http://127.0.0.1:4000").expect("a constant URL")
+}
+
+const fn default_max_outbox_mb() -> u64 {
+    10_240
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@ use haywain_shared::cause::Cause;
 use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::ids::LeaseId;
 use haywain_shared::problem::ProblemKind;
-use haywain_shared::protocol::{FailureReport, ReleaseRequest, UPLOAD_META_PART};
-use haywain_shared::retry::{GaveUp, Patience, until_answered};
-use reqwest::multipart::{Form, Part};
-use tokio::sync::mpsc;
+use haywain_shared::protocol::{FailureReport, ReleaseRequest};
+use haywain_shared::retry::{GaveUp, until_answered};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
-use crate::outbox::Parcel;
+use crate::outbox::{Outbox, Parcel};
 
 /// How often a frame is sent that arrives otherwise than it left.
 const SENDS: u32 = 3;
@@ -28,12 +27,16 @@ pub enum Report {
     Release(LeaseId, ReleaseRequest),
     /// Nothing more will come of this lease.
     BatchDone(LeaseId),
+    /// Whoever waits for it knows that everything before it has been told.
+    Told(oneshot::Sender<()>),
 }
 
 /// Whoever delivers.
 pub struct Courier {
     /// The calls.
     pub client: AgentClient,
+    /// Where frames wait.
+    pub outbox: Outbox,
     /// Where a lease ends once all of it has been told.
     pub book: Book,
     /// Cancelled when what is undelivered is to stay in the outbox.
@@ -59,6 +62,11 @@ impl Courier {
                     self.book.end(lease);
                     told.map(|answer| log_refusal("batch done", lease, answer))
                 }
+                Report::Told(waiting) => {
+                    // Whoever has stopped waiting need not know.
+                    let _ = waiting.send(());
+                    Ok(())
+                }
             };
             if delivered.is_err() {
                 return;
@@ -69,16 +77,13 @@ impl Courier {
     async fn frame(&self, parcel: &Parcel) -> Result<(), Stopped> {
         let label = &parcel.label;
         let (lease, frame) = (label.lease_id, label.frame);
-        let size_bytes = label.upload.files.iter().map(|file| file.size_bytes).sum();
         for send in 1..=SENDS {
-            let call = async || {
-                let form = form(parcel).await?;
-                self.client.put_frame(lease, frame, form, size_bytes).await
-            };
+            let files = || label.upload.files.iter().map(|file| parcel.file(&file.name)).collect();
+            let call = || self.client.put_frame(lease, frame, &label.upload, files());
             let error = match self.tell(call).await? {
                 Ok(answer) => {
                     tracing::info!(%lease, %frame, outcome = ?answer.outcome, "frame delivered");
-                    remove(parcel);
+                    self.remove(parcel);
                     return Ok(());
                 }
                 Err(error) => error,
@@ -91,13 +96,25 @@ impl Courier {
                 Some(ProblemKind::UnknownLease) => break,
                 _ => Cause::UploadFailed,
             };
-            let report = FailureReport { frame, cause, message: error.to_string(), log_tail: String::new() };
+            let report = FailureReport {
+                frame,
+                cause,
+                peak_memory_bytes: label.upload.peak_memory_bytes,
+                message: error.to_string(),
+                log_tail: String::new(),
+            };
             let answer = self.tell(|| self.client.fail(lease, &report)).await?;
             log_refusal("failure", lease, answer);
             break;
         }
-        remove(parcel);
+        self.remove(parcel);
         Ok(())
+    }
+
+    fn remove(&self, parcel: &Parcel) {
+        if let Err(error) = self.outbox.remove(parcel) {
+            tracing::warn!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, %error, "emptying the outbox");
+        }
     }
 
     /// One call, repeated until it is answered.
@@ -105,7 +122,7 @@ impl Courier {
     where
         F: Future<Output = Result<T, CallError>>,
     {
-        match until_answered(Patience::ORCHESTRATOR, &self.stop, call).await {
+        match until_answered(self.client.patience(), &self.stop, call).await {
             Ok(answer) => Ok(Ok(answer)),
             Err(GaveUp::Refused(error)) => Ok(Err(error)),
             Err(GaveUp::Stopped) => Err(Stopped),
@@ -120,25 +137,4 @@ fn log_refusal(what: &str, lease: LeaseId, answer: Result<(), CallError>) {
     if let Err(error) = answer {
         tracing::warn!(%lease, what, %error, "the orchestrator does not want to know");
     }
-}
-
-fn remove(parcel: &Parcel) {
-    if let Err(error) = parcel.remove() {
-        tracing::warn!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, %error, "emptying the outbox");
-    }
-}
-
-/// A frame's upload: what is said of the files, then the files. Made anew for each try, as it is used up by sending.
-async fn form(parcel: &Parcel) -> Result<Form, CallError> {
-    let unreadable = |error: &dyn std::fmt::Display| CallError::Unreadable {
-        call: "put frame",
-        reason: format!("the outbox cannot be read: {error}"),
-    };
-    let meta = serde_json::to_string(&parcel.label.upload).map_err(|error| unreadable(&error))?;
-    let mut form = Form::new().text(UPLOAD_META_PART, meta);
-    for file in &parcel.label.upload.files {
-        let part = Part::file(parcel.file(&file.name)).await.map_err(|error| unreadable(&error))?;
-        form = form.part("file", part);
-    }
-    Ok(form)
 }

@@ -3,15 +3,27 @@
 
 use std::time::Duration;
 
-use crate::book::Book;
-use crate::link::{Link, LinkEnded};
-use crate::machine::Machine;
+use haywain_shared::protocol::MachineSample;
 
-/// Beats until the line ends.
-pub async fn beat(link: Link, book: Book, interval: Duration, mut machine: Machine) -> LinkEnded {
+use crate::book::Book;
+use crate::leaving::Leaving;
+use crate::link::{Link, LinkEnded};
+
+/// Beats until the line ends. `sample` looks at the machine.
+pub async fn beat(
+    link: Link,
+    book: Book,
+    leaving: Leaving,
+    interval: Duration,
+    mut sample: impl FnMut() -> MachineSample,
+) -> LinkEnded {
     loop {
-        match link.heartbeat(machine.sample(), book.held(), interval).await {
-            Ok(Some(verdicts)) => book.apply(verdicts),
+        let sent = book.now();
+        match link.heartbeat(sample(), book.held(), interval).await {
+            Ok(Some(answer)) => {
+                leaving.ordered(answer.agent);
+                book.apply(answer.leases, sent);
+            }
             Ok(None) => {}
             Err(ended) => return ended,
         }

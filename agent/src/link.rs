@@ -2,16 +2,18 @@
 //! request and a heartbeat.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::ids::RequestId;
 use haywain_shared::problem::ProblemKind;
 use haywain_shared::protocol::{
-    BlenderFacts, HeartbeatRequest, HeldLease, LeaseGrant, LeaseRequest, LeaseVerdict, MachineFacts, MachineSample,
-    RegisterAnswer, RegisterRequest,
+    BlenderFacts, HeartbeatAnswer, HeartbeatRequest, HeldLease, LeaseGrant, LeaseRequest, LeaveRequest, MachineFacts,
+    MachineSample, RegisterAnswer, RegisterRequest,
 };
-use haywain_shared::retry::{GaveUp, Patience, until_answered};
+use haywain_shared::retry::{GaveUp, until_answered};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::Identity;
@@ -46,24 +48,29 @@ pub enum LinkEnded {
 }
 
 /// The line. Clones share it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Link {
     client: AgentClient,
     introduction: Arc<Introduction>,
+    /// Cancelled when nothing more is to be waited for.
     stop: CancellationToken,
+    /// The machine by its last sample.
+    sample: watch::Sender<Option<MachineSample>>,
+    /// Heartbeats sent so far.
+    beats: Arc<AtomicU64>,
 }
 
 impl Link {
     /// A line that ends with `stop`.
     #[must_use]
     pub fn new(client: AgentClient, introduction: Introduction, stop: CancellationToken) -> Self {
-        Self { client, introduction: Arc::new(introduction), stop }
-    }
-
-    /// The client, for calls that need no identity.
-    #[must_use]
-    pub const fn client(&self) -> &AgentClient {
-        &self.client
+        Self {
+            client,
+            introduction: Arc::new(introduction),
+            stop,
+            sample: watch::Sender::new(None),
+            beats: Arc::default(),
+        }
     }
 
     /// Makes the agent known, however long that takes, and learns the intervals to keep.
@@ -78,25 +85,35 @@ impl Link {
             blenders: blenders.clone(),
         };
         loop {
-            match until_answered(Patience::ORCHESTRATOR, &self.stop, || self.client.register(&request)).await {
+            match until_answered(self.client.patience(), &self.stop, || self.client.register(&request)).await {
                 Ok(answer) => return Ok(answer),
                 Err(ended) => self.refused(ended).await?,
             }
         }
     }
 
-    /// Waits for a batch, for as long as it takes.
-    pub async fn next_lease(&self, poll: Duration) -> Result<LeaseGrant, LinkEnded> {
+    /// Waits for a batch, for as long as it takes. Returns with it when the request that brought it was sent, by `now`.
+    pub async fn next_lease(
+        &self,
+        poll: Duration,
+        now: impl Fn() -> Duration,
+    ) -> Result<(LeaseGrant, Duration), LinkEnded> {
         let Identity { agent_id, incarnation } = self.introduction.identity;
-        let mut request = LeaseRequest { agent_id, incarnation, request_id: RequestId::generate() };
+        let mut request_id = RequestId::generate();
         loop {
-            let call = || self.client.lease(&request, poll);
-            match until_answered(Patience::ORCHESTRATOR, &self.stop, call).await {
-                Ok(Some(grant)) => return Ok(grant),
+            let mut asked = Duration::ZERO;
+            let memory_available_bytes = self.sample.borrow().map_or(0, |sample| sample.memory_available_bytes);
+            let request = LeaseRequest { agent_id, incarnation, request_id, memory_available_bytes };
+            let call = || {
+                asked = now();
+                self.client.lease(&request, poll)
+            };
+            match until_answered(self.client.patience(), &self.stop, call).await {
+                Ok(Some(grant)) => return Ok((grant, asked)),
                 Ok(None) => {}
                 Err(GaveUp::Refused(error)) if error.refusal() == Some(ProblemKind::LeaseEnded) => {
                     // The grant was lost on its way and has run out since: it is asked for anew.
-                    request.request_id = RequestId::generate();
+                    request_id = RequestId::generate();
                 }
                 Err(ended) => self.refused(ended).await?,
             }
@@ -109,16 +126,27 @@ impl Link {
         sample: MachineSample,
         leases: Vec<HeldLease>,
         timeout: Duration,
-    ) -> Result<Option<Vec<LeaseVerdict>>, LinkEnded> {
+    ) -> Result<Option<HeartbeatAnswer>, LinkEnded> {
+        self.sample.send_replace(Some(sample));
         let Identity { agent_id, incarnation } = self.introduction.identity;
-        let request = HeartbeatRequest { agent_id, incarnation, slots: self.introduction.slots, sample, leases };
+        let sequence = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
+        let slots = self.introduction.slots;
+        let request = HeartbeatRequest { agent_id, incarnation, sequence, slots, sample, leases };
         match self.client.heartbeat(&request, timeout).await {
-            Ok(answer) => Ok(Some(answer.leases)),
+            Ok(answer) => Ok(Some(answer)),
             Err(error @ CallError::Refused { .. }) => self.refused(GaveUp::Refused(error)).await.map(|()| None),
             Err(error) => {
                 tracing::warn!(%error, "heartbeat not answered");
                 Ok(None)
             }
+        }
+    }
+
+    /// Says that the agent ends. Tried once: if it is not heard, its leases run out.
+    pub async fn leave(&self) {
+        let Identity { agent_id, incarnation } = self.introduction.identity;
+        if let Err(error) = self.client.leave(&LeaveRequest { agent_id, incarnation }).await {
+            tracing::warn!(%error, "the orchestrator has not heard that this agent leaves");
         }
     }
 

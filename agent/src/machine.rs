@@ -1,7 +1,9 @@
 //! The machine as sysinfo sees it, and how many slots it is good for.
 
 use haywain_shared::protocol::{MachineFacts, MachineSample};
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+use sysinfo::{
+    CpuRefreshKind, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, RefreshKind, System,
+};
 
 /// Logical processors that one Blender can be expected to make use of by itself.
 const CORES_PER_SLOT: u32 = 8;
@@ -74,14 +76,37 @@ fn logical_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
-/// The processor time, in milliseconds, that a process has used so far; `None` when it is gone.
+/// What a process is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activity {
+    /// The processor time, in milliseconds, that it has used so far.
+    pub cpu_time_ms: u64,
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+}
+
+/// What a process waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// A processor or a disk: it would go on if it had it.
+    Machine,
+    /// Something else, which may never come.
+    Anything,
+}
+
+/// What a process is at; `None` when it is gone.
 #[must_use]
-pub fn cpu_time_ms(process: u32) -> Option<u64> {
+pub fn activity(process: u32) -> Option<Activity> {
     let pid = Pid::from_u32(process);
     let mut system = System::new().ok()?;
     let what = ProcessRefreshKind::nothing().with_cpu();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, what);
-    system.process(pid).map(sysinfo::Process::accumulated_cpu_time)
+    let process = system.process(pid)?;
+    let waits_for = match process.status() {
+        ProcessStatus::Run | ProcessStatus::UninterruptibleDiskSleep => WaitsFor::Machine,
+        _ => WaitsFor::Anything,
+    };
+    Some(Activity { cpu_time_ms: process.accumulated_cpu_time(), waits_for })
 }
 
 #[cfg(test)]
@@ -123,6 +148,6 @@ mod tests {
         let sample = machine.sample();
         assert!(facts.logical_cores >= 1);
         assert!(facts.memory_bytes >= sample.memory_available_bytes && sample.memory_available_bytes > 0);
-        assert!(cpu_time_ms(std::process::id()).is_some());
+        assert!(activity(std::process::id()).is_some());
     }
 }

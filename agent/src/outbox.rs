@@ -9,6 +9,7 @@ use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
 use haywain_shared::protocol::FrameUpload;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 const META: &str = "parcel.json";
 
@@ -39,24 +40,42 @@ impl Parcel {
         self.folder.join(name)
     }
 
-    /// Takes it out of the outbox: it has been answered for.
-    pub fn remove(&self) -> io::Result<()> {
-        fs::remove_dir_all(&self.folder)
+    fn size_bytes(&self) -> u64 {
+        self.label.upload.files.iter().map(|file| file.size_bytes).sum()
     }
 }
 
-/// The folder of parcels.
+/// The folder of parcels. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     folder: PathBuf,
+    max_bytes: u64,
+    /// What is in it now.
+    bytes: watch::Sender<u64>,
 }
 
 impl Outbox {
-    /// Opens the outbox in the agent's data folder.
-    pub fn open(data_dir: &Path) -> io::Result<Self> {
+    /// Opens the outbox in the agent's data folder. It counts as full once it holds `max_bytes`.
+    pub fn open(data_dir: &Path, max_bytes: u64) -> io::Result<Self> {
         let folder = data_dir.join("outbox");
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder })
+        Ok(Self { folder, max_bytes, bytes: watch::Sender::new(0) })
+    }
+
+    /// Waits until there is room for another frame.
+    pub async fn room(&self) {
+        let mut bytes = self.bytes.subscribe();
+        if *bytes.borrow() >= self.max_bytes {
+            tracing::warn!(bytes = *bytes.borrow(), "the outbox is full: no frame is begun until some are delivered");
+        }
+        // An error says that the sender is gone, and it is `self`.
+        let _ = bytes.wait_for(|bytes| *bytes < self.max_bytes).await;
+    }
+
+    /// Takes a parcel out: it has been answered for.
+    pub fn remove(&self, parcel: &Parcel) -> io::Result<()> {
+        self.bytes.send_modify(|bytes| *bytes = bytes.saturating_sub(parcel.size_bytes()));
+        fs::remove_dir_all(&parcel.folder)
     }
 
     /// Puts a frame in: `rendered` is the folder with its files, and becomes the parcel.
@@ -64,7 +83,9 @@ impl Outbox {
         fs::write(rendered.join(META), serde_json::to_vec(&label)?)?;
         let folder = self.folder.join(format!("{}_{}", label.lease_id, label.frame));
         fs::rename(rendered, &folder)?;
-        Ok(Parcel { label, folder })
+        let parcel = Parcel { label, folder };
+        self.bytes.send_modify(|bytes| *bytes += parcel.size_bytes());
+        Ok(parcel)
     }
 
     /// The parcels that an earlier life has left, oldest first: the ids of leases are in the order of their grants. What is
@@ -83,6 +104,7 @@ impl Outbox {
             }
         }
         parcels.sort_by_key(|parcel| (parcel.label.lease_id, parcel.label.frame));
+        self.bytes.send_replace(parcels.iter().map(Parcel::size_bytes).sum());
         Ok(parcels)
     }
 }
@@ -95,10 +117,10 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn parcels_survive_in_order_until_they_are_removed() {
+    #[tokio::test(start_paused = true)]
+    async fn parcels_survive_in_order_until_they_are_removed() {
         let data = tempfile::tempdir().unwrap();
-        let outbox = Outbox::open(data.path()).unwrap();
+        let outbox = Outbox::open(data.path(), 18).unwrap();
         let older = LeaseId::generate();
         let newer = LeaseId::generate();
         for (lease_id, frame) in [(newer, 7), (older, 10), (older, 9)] {
@@ -112,19 +134,29 @@ mod tests {
                 width: 1,
                 height: 1,
             };
-            let upload =
-                FrameUpload { job_id: JobId::generate(), render_ms: 5, peak_memory_bytes: None, files: vec![file] };
+            let upload = FrameUpload {
+                job_id: JobId::generate(),
+                generation: 1,
+                render_ms: 5,
+                peak_memory_bytes: None,
+                files: vec![file],
+            };
             let label = Label { lease_id, frame: FrameNumber::try_from(frame).unwrap(), upload };
             outbox.put(label, &rendered).unwrap();
         }
         // A crash between making the folder and naming it can't happen; a stray one is not taken for a parcel.
         fs::create_dir(data.path().join("outbox/stray")).unwrap();
 
-        let parcels = Outbox::open(data.path()).unwrap().left_over().unwrap();
+        let outbox = Outbox::open(data.path(), 18).unwrap();
+        let parcels = outbox.left_over().unwrap();
         let frames: Vec<_> = parcels.iter().map(|parcel| parcel.label.frame.get()).collect();
         assert_eq!(frames, [9, 10, 7]);
         assert_eq!(fs::read(parcels[0].file("0001.png")).unwrap(), b"pixels");
-        parcels[0].remove().unwrap();
+        // Three parcels of six bytes fill it.
+        let waited = tokio::time::timeout(std::time::Duration::from_mins(1), outbox.room()).await;
+        assert!(waited.is_err(), "there is no room");
+        outbox.remove(&parcels[0]).unwrap();
+        outbox.room().await;
         assert_eq!(outbox.left_over().unwrap().len(), 2);
     }
 }

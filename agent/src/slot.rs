@@ -2,21 +2,22 @@
 //! rendered and goes on at once; delivering is somebody else's work.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest};
 use haywain_shared::scene::SceneId;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::blender::Blender;
-use crate::blender::session::{Failure, Patience, Rendered, Session};
+use crate::blender::session::{Failure, Rendered, Terms};
+use crate::blender::studio::{Studio, WarmBlender};
 use crate::book::{Book, Standing};
 use crate::cache::{CacheError, SceneCache};
 use crate::delivery::Report;
+use crate::leaving::Leaving;
 use crate::link::{Link, LinkEnded};
 use crate::outbox::{Label, Outbox};
 use crate::output::{self, CHECKED_FORMATS};
@@ -38,18 +39,14 @@ pub struct Workshop {
     pub outbox: Outbox,
     /// What there is to tell the orchestrator, in order.
     pub reports: mpsc::UnboundedSender<Report>,
-    /// The Blender that renders.
-    pub blender: Blender,
+    /// Where Blenders come from.
+    pub studio: Arc<dyn Studio>,
     /// Threads of each Blender.
     pub threads: Option<u32>,
-    /// How long a Blender is given.
-    pub patience: Patience,
     /// How long the orchestrator holds a lease request.
     pub poll: Duration,
-    /// Where the readers of Blenders' logs live.
-    pub tasks: TaskTracker,
-    /// Cancelled when the agent is to stop: frames in work are put down.
-    pub stop: CancellationToken,
+    /// When to take no more, and when to put everything down.
+    pub leaving: Leaving,
 }
 
 /// One slot.
@@ -62,7 +59,7 @@ pub struct Slot {
 
 /// A live Blender and the scene that it has open.
 struct Warm {
-    session: Session,
+    blender: Box<dyn WarmBlender>,
     scene: Option<SceneId>,
 }
 
@@ -83,44 +80,45 @@ impl Slot {
         Self { shop, folder, warm: None }
     }
 
-    /// Leases and works until the line ends.
+    /// Leases and works until the agent leaves, or the line ends.
     pub async fn run(mut self) -> LinkEnded {
-        let ended = loop {
-            match self.shop.link.next_lease(self.shop.poll).await {
-                Ok(grant) => self.work(&grant).await,
-                Err(ended) => break ended,
-            }
-        };
-        if let Some(Warm { session, .. }) = self.warm.take() {
-            session.end().await;
+        let ended = self.work_on().await;
+        if let Some(Warm { blender, .. }) = self.warm.take() {
+            blender.end().await;
         }
         ended
     }
 
-    async fn work(&mut self, grant: &LeaseGrant) {
-        let lease = grant.lease_id;
-        tracing::info!(%lease, job = %grant.job_id, frames = %grant.frames, "batch received");
-        self.shop.book.begin(grant);
-        let stop = self.shop.stop.clone();
-        let mut left: Vec<FrameNumber> = grant.frames.iter().rev().collect();
-        let mut next = Next::Frame;
-        while let Some(frame) = left.last().copied() {
-            if self.shop.book.standing(lease, frame) == Standing::Lost {
-                tracing::info!(%lease, %frame, "frame is no longer ours");
-                left.pop();
-                continue;
-            }
-            next = tokio::select! {
+    async fn work_on(&mut self) -> LinkEnded {
+        let leaving = self.shop.leaving.clone();
+        let book = self.shop.book.clone();
+        // What an earlier life has left is delivered first, or its frames could be leased anew.
+        self.all_told().await;
+        while leaving.may_take_work().await.is_some() {
+            let leased = tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
-                next = self.attempt(grant, frame) => next,
+                // A grant that is on its way is given back when the agent says that it leaves.
+                () = leaving.draining().cancelled() => break,
+                leased = self.shop.link.next_lease(self.shop.poll, || book.now()) => leased,
             };
-            left.pop();
-            if next != Next::Frame {
-                break;
+            match leased {
+                Ok((grant, asked)) => self.work(&grant, asked).await,
+                Err(ended) => return ended,
             }
         }
-        if stop.is_cancelled() {
+        LinkEnded::Stopped
+    }
+
+    async fn work(&mut self, grant: &LeaseGrant, asked: Duration) {
+        let lease = grant.lease_id;
+        tracing::info!(%lease, job = %grant.job_id, frames = %grant.frames, "batch received");
+        let unwanted = self.shop.book.begin(grant, asked);
+        let mut left: Vec<FrameNumber> = grant.frames.iter().rev().collect();
+        let mut next = Next::GiveBack;
+        if let Some(_busy) = self.shop.leaving.takes(grant.job_id) {
+            next = self.batch(grant, &unwanted, &mut left).await;
+        }
+        if self.shop.leaving.stopping().is_cancelled() || unwanted.is_cancelled() {
             // A frame may be in work, and nobody listens to that Blender any more.
             self.warm = None;
         }
@@ -128,15 +126,79 @@ impl Slot {
             left.reverse();
             self.report(Report::Release(lease, ReleaseRequest { frames: left }));
         }
-        self.report(Report::BatchDone(lease));
+        for lease in self.shop.book.line_of(lease) {
+            self.report(Report::BatchDone(lease));
+        }
+        if next != Next::Frame {
+            // Asking for more before that is known would bring the same frames back.
+            self.all_told().await;
+        }
         if next == Next::Pause {
             tracing::error!(
                 seconds = AFTER_TROUBLE.as_secs(),
                 "this machine is in trouble: taking no work for a while"
             );
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = self.shop.leaving.draining().cancelled() => {}
                 () = tokio::time::sleep(AFTER_TROUBLE) => {}
+            }
+        }
+    }
+
+    /// Renders the frames of a batch that are `left`, last first out, until something says no.
+    async fn batch(&mut self, grant: &LeaseGrant, unwanted: &CancellationToken, left: &mut Vec<FrameNumber>) -> Next {
+        let lease = grant.lease_id;
+        let stop = self.shop.leaving.stopping().clone();
+        while let Some(frame) = left.last().copied() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Next::GiveBack,
+                () = self.shop.outbox.room() => {}
+            }
+            match self.settled_standing(grant, frame).await {
+                Standing::Held => {}
+                Standing::Lost => {
+                    tracing::info!(%lease, %frame, "frame is no longer ours");
+                    left.pop();
+                    continue;
+                }
+                Standing::Unknown => return Next::GiveBack,
+            }
+            if self.shop.leaving.gives_back() {
+                return Next::GiveBack;
+            }
+            let next = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Next::GiveBack,
+                () = unwanted.cancelled() => {
+                    tracing::info!(%lease, %frame, "the job is cancelled: frame stopped");
+                    left.clear();
+                    return Next::GiveBack;
+                }
+                next = self.attempt(grant, frame) => next,
+            };
+            left.pop();
+            if next != Next::Frame {
+                return next;
+            }
+        }
+        Next::Frame
+    }
+
+    /// Whether a frame may be begun. If the lease has run out by the agent's own clock, that is the orchestrator's to say, and
+    /// it is waited for; `Unknown` only when the agent leaves meanwhile.
+    async fn settled_standing(&self, grant: &LeaseGrant, frame: FrameNumber) -> Standing {
+        let mut heartbeats = self.shop.book.changes();
+        loop {
+            heartbeats.borrow_and_update();
+            let standing = self.shop.book.standing(grant.lease_id, frame);
+            if standing != Standing::Unknown {
+                return standing;
+            }
+            tracing::warn!(lease = %grant.lease_id, %frame, "the lease has run out here: waiting for the orchestrator");
+            tokio::select! {
+                () = self.shop.leaving.draining().cancelled() => return Standing::Unknown,
+                changed = heartbeats.changed() => if changed.is_err() { return Standing::Unknown },
             }
         }
     }
@@ -146,16 +208,13 @@ impl Slot {
         let lease = grant.lease_id;
         self.shop.book.in_work(lease, frame, 0.0);
         let failure = match self.render(grant, frame).await {
-            Ok(()) => {
-                self.shop.book.rendered(lease);
-                return Next::Frame;
-            }
+            Ok(next) => return next,
             Err(failure) => failure,
         };
-        self.shop.book.put_down(lease);
-        let Failure { cause, message } = failure;
+        let lease = self.shop.book.put_down(lease);
+        let Failure { cause, message, peak_memory_bytes } = failure;
         tracing::warn!(%lease, %frame, %cause, reason = message, "attempt failed");
-        let log_tail = self.warm.as_ref().map(|warm| warm.session.log_tail()).unwrap_or_default();
+        let log_tail = self.warm.as_ref().map(|warm| warm.blender.log_tail()).unwrap_or_default();
         let next = match cause {
             Cause::DiskFull => Next::Pause,
             // It did not even start.
@@ -163,19 +222,36 @@ impl Slot {
             _ if cause.is_the_scenes_fault() => Next::GiveBack,
             _ => Next::Frame,
         };
-        self.warm = self.warm.take().filter(|warm| warm.session.is_alive());
-        self.report(Report::Failure(lease, FailureReport { frame, cause, message, log_tail }));
+        self.warm = self.warm.take().filter(|warm| warm.blender.is_alive());
+        self.report(Report::Failure(lease, FailureReport { frame, cause, peak_memory_bytes, message, log_tail }));
         next
     }
 
-    async fn render(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Result<(), Failure> {
+    /// Renders a frame, unless it turns out not to be this agent's any more once Blender is ready.
+    async fn render(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Result<Next, Failure> {
         let directory = self.folder.join(format!("{}_{frame}", grant.lease_id));
-        let threads = self.shop.threads;
+        let ms = |limit_ms: Option<u64>| limit_ms.map(Duration::from_millis);
+        let terms = Terms {
+            threads: self.shop.threads,
+            frame_timeout: ms(grant.frame_timeout_ms),
+            stall_timeout: ms(grant.stall_timeout_ms),
+        };
         let (book, lease) = (self.shop.book.clone(), grant.lease_id);
         let warm = self.warmed_up(grant.scene).await?;
+        // Fetching a scene and starting a Blender can take longer than a lease lasts.
+        let standing = self.settled_standing(grant, frame).await;
+        let warm = self.warm.insert(warm);
+        if standing != Standing::Held {
+            tracing::info!(%lease, %frame, ?standing, "frame not begun");
+            let _ = book.put_down(lease);
+            return Ok(if standing == Standing::Lost { Next::Frame } else { Next::GiveBack });
+        }
+        if let Some(log) = warm.blender.log() {
+            book.logs_to(lease, log);
+        }
         std::fs::create_dir_all(&directory).map_err(|error| disk_failure(&error))?;
-        let rendered =
-            warm.session.render(frame, &directory, threads, |fraction| book.in_work(lease, frame, fraction)).await;
+        let mut progress = |fraction| book.in_work(lease, frame, fraction);
+        let rendered = warm.blender.render(frame, &directory, terms, &mut progress).await;
         let put = match rendered {
             Ok(rendered) => self.hand_over(grant, frame, rendered, &directory).await,
             Err(failure) => Err(failure),
@@ -184,22 +260,27 @@ impl Slot {
             // What a failed attempt has left is of no use; if it can't be removed now, the next start does it.
             let _ = std::fs::remove_dir_all(&directory);
         }
-        put
+        put.map(|()| Next::Frame)
     }
 
     /// A live session with the scene open.
-    async fn warmed_up(&mut self, scene: SceneId) -> Result<&mut Warm, Failure> {
-        let path = self.shop.cache.entry(scene, &self.shop.stop).await.map_err(|error| cache_failure(&error))?;
+    async fn warmed_up(&mut self, scene: SceneId) -> Result<Warm, Failure> {
+        let path =
+            self.shop.cache.entry(scene, self.shop.leaving.stopping()).await.map_err(|error| cache_failure(&error))?;
         let mut warm = if let Some(warm) = self.warm.take() {
             warm
         } else {
-            let Workshop { blender, patience, tasks, .. } = &self.shop;
-            let session = Session::start(blender, &self.folder.join("blender"), *patience, tasks).await?;
-            Warm { session, scene: None }
+            let blender = self.shop.studio.start(&self.folder.join("blender")).await?;
+            Warm { blender, scene: None }
         };
         let opened = if warm.scene == Some(scene) { Ok(()) } else { open(&mut warm, scene, &path).await };
-        let warm = self.warm.insert(warm);
-        opened.map(|()| warm)
+        match opened {
+            Ok(()) => Ok(warm),
+            Err(failure) => {
+                self.warm = Some(warm);
+                Err(failure)
+            }
+        }
     }
 
     /// Checks what was rendered and puts it into the outbox.
@@ -219,14 +300,27 @@ impl Slot {
         // Decoding a large image takes a while; heartbeats must go on.
         let (files, render_ms, peak_memory_bytes) = tokio::task::spawn_blocking(check)
             .await
-            .map_err(|error| Failure { cause: Cause::InvalidOutput, message: format!("checking the image: {error}") })?
-            .map_err(|error| Failure { cause: Cause::InvalidOutput, message: error.to_string() })?;
-        let upload = FrameUpload { job_id: grant.job_id, render_ms, peak_memory_bytes, files };
-        let label = Label { lease_id: grant.lease_id, frame, upload };
+            .map_err(|error| Failure::new(Cause::InvalidOutput, format!("checking the image: {error}")))?
+            .map_err(|error| Failure::new(Cause::InvalidOutput, error.to_string()))?;
+        let upload =
+            FrameUpload { job_id: grant.job_id, generation: grant.generation, render_ms, peak_memory_bytes, files };
+        let lease_id = self.shop.book.rendered(grant.lease_id);
+        let label = Label { lease_id, frame, upload };
         let parcel = self.shop.outbox.put(label, directory).map_err(|error| disk_failure(&error))?;
-        tracing::info!(lease = %grant.lease_id, %frame, render_ms, "frame rendered");
+        tracing::info!(lease = %lease_id, %frame, render_ms, "frame rendered");
         self.report(Report::Frame(parcel));
         Ok(())
+    }
+
+    /// Waits until the orchestrator knows everything that there was to report, or the agent leaves.
+    async fn all_told(&self) {
+        let (told, waiting) = oneshot::channel();
+        self.report(Report::Told(told));
+        tokio::select! {
+            () = self.shop.leaving.draining().cancelled() => {}
+            // An error says that the courier has ended.
+            _ = waiting => {}
+        }
     }
 
     fn report(&self, report: Report) {
@@ -237,7 +331,7 @@ impl Slot {
 
 async fn open(warm: &mut Warm, scene: SceneId, path: &Path) -> Result<(), Failure> {
     warm.scene = None;
-    let opened = warm.session.open(path).await?;
+    let opened = warm.blender.open(path).await?;
     tracing::info!(%scene, engine = opened.engine, format = opened.format, notes = ?opened.notes, "scene opened");
     if !CHECKED_FORMATS.contains(&opened.format.as_str()) {
         let message = format!(
@@ -245,7 +339,7 @@ async fn open(warm: &mut Warm, scene: SceneId, path: &Path) -> Result<(), Failur
             opened.format,
             CHECKED_FORMATS.join(", ")
         );
-        return Err(Failure { cause: Cause::BadScene, message });
+        return Err(Failure::new(Cause::BadScene, message));
     }
     warm.scene = Some(scene);
     Ok(())
@@ -257,7 +351,7 @@ fn cache_failure(error: &CacheError) -> Failure {
         CacheError::Refused(_) => Cause::MissingFile,
         CacheError::Disk { source, .. } => return Failure { message: error.to_string(), ..disk_failure(source) },
     };
-    Failure { cause, message: error.to_string() }
+    Failure::new(cause, error.to_string())
 }
 
 fn disk_failure(error: &std::io::Error) -> Failure {
@@ -265,5 +359,5 @@ fn disk_failure(error: &std::io::Error) -> Failure {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Cause::DiskFull,
         _ => Cause::NoOutput,
     };
-    Failure { cause, message: format!("the agent's data folder: {error}") }
+    Failure::new(cause, format!("the agent's data folder: {error}"))
 }

@@ -13,7 +13,11 @@ CREATE TABLE agents (
     name          TEXT NOT NULL,
     incarnation   INTEGER NOT NULL,
     facts         TEXT NOT NULL,
-    registered_ms INTEGER NOT NULL
+    registered_ms INTEGER NOT NULL,
+    -- What its owner wants of it.
+    standing      TEXT NOT NULL DEFAULT 'run' CHECK (standing IN ('run', 'drain')),
+    -- Until when it gets no work: it has failed on several jobs in a row, or somebody has set it aside.
+    aside_until_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE jobs (
@@ -24,6 +28,13 @@ CREATE TABLE jobs (
     created_ms    INTEGER NOT NULL,
     started_ms    INTEGER,
     ended_ms      INTEGER,
+    priority      INTEGER NOT NULL,
+    control       TEXT NOT NULL DEFAULT 'active' CHECK (control IN ('active', 'paused', 'cancelled')),
+    max_attempts  INTEGER NOT NULL CHECK (max_attempts >= 1),
+    frame_timeout_ms INTEGER,
+    stall_timeout_ms INTEGER,
+    -- Attempts under leases up to this epoch no longer count: somebody has asked for failed frames to be tried again.
+    forgiven_epoch INTEGER NOT NULL DEFAULT 0,
     -- The scene's own fault, which fails what is left of the job at once.
     fault_cause   TEXT,
     fault_message TEXT,
@@ -35,17 +46,40 @@ CREATE TABLE jobs (
     CHECK (pending + leased + done + failed = total)
 ) STRICT, WITHOUT ROWID;
 
--- What the lease query reads: jobs with something to give, oldest first. Finished work is not in it.
-CREATE INDEX jobs_with_work ON jobs (created_ms, id) WHERE pending > 0;
+-- What the lease query reads: jobs with something to give, in the order that they are served. Finished work is not in it.
+CREATE INDEX jobs_with_work ON jobs (priority DESC, created_ms, id) WHERE pending > 0 AND control = 'active';
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE pending + leased > 0;
+CREATE INDEX jobs_by_age ON jobs (created_ms DESC, id DESC);
+
+-- What a client called its submission, so that repeating it makes no second job. Kept as long as the job.
+CREATE TABLE idempotency_keys (
+    key         TEXT PRIMARY KEY,
+    body_sha256 BLOB NOT NULL,
+    job_id      BLOB NOT NULL REFERENCES jobs (id)
+) STRICT, WITHOUT ROWID;
+
+-- Agents that have blamed a job's scene: another one is to look at it first.
+CREATE TABLE job_doubts (
+    job_id   BLOB NOT NULL REFERENCES jobs (id),
+    agent_id BLOB NOT NULL REFERENCES agents (id),
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (job_id, agent_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ranges (
     job_id BLOB NOT NULL REFERENCES jobs (id),
     state  TEXT NOT NULL CHECK (state IN ('pending', 'failed')),
     first  INTEGER NOT NULL,
     last   INTEGER NOT NULL CHECK (last >= first),
+    generation INTEGER NOT NULL DEFAULT 1,
+    -- For a while, a frame that has failed goes to another agent, or to one with more memory than this.
+    picky_until_ms   INTEGER,
+    avoid_agent      BLOB,
+    min_memory_bytes INTEGER,
     PRIMARY KEY (job_id, state, first)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX ranges_picky ON ranges (picky_until_ms) WHERE picky_until_ms IS NOT NULL;
 
 CREATE TABLE leases (
     -- AUTOINCREMENT: a number that was drawn is never drawn again, not even when its row is gone.
@@ -53,15 +87,19 @@ CREATE TABLE leases (
     id          BLOB NOT NULL UNIQUE,
     job_id      BLOB NOT NULL REFERENCES jobs (id),
     agent_id    BLOB NOT NULL REFERENCES agents (id),
-    request_id  BLOB NOT NULL,
+    -- None for a lease that a heartbeat has re-adopted: then it follows another lease.
+    request_id  BLOB,
+    follows     INTEGER REFERENCES leases (epoch),
     first       INTEGER NOT NULL,
     last        INTEGER NOT NULL,
+    generation  INTEGER NOT NULL,
     granted_ms  INTEGER NOT NULL,
     ended_ms    INTEGER,
     UNIQUE (agent_id, request_id)
 ) STRICT;
 
 CREATE INDEX leases_live ON leases (agent_id) WHERE ended_ms IS NULL;
+CREATE INDEX leases_that_follow ON leases (follows) WHERE follows IS NOT NULL;
 
 CREATE TABLE lease_frames (
     epoch  INTEGER NOT NULL REFERENCES leases (epoch),
@@ -75,18 +113,23 @@ CREATE INDEX lease_frames_by_job ON lease_frames (job_id, frame);
 CREATE TABLE frames (
     job_id            BLOB NOT NULL REFERENCES jobs (id),
     frame             INTEGER NOT NULL,
+    generation        INTEGER NOT NULL,
+    -- 0 once the frame is to be rendered anew: its output of this generation is history.
+    current           INTEGER NOT NULL DEFAULT 1,
     epoch             INTEGER NOT NULL REFERENCES leases (epoch),
     recorded_ms       INTEGER NOT NULL,
     render_ms         INTEGER NOT NULL,
     peak_memory_bytes INTEGER,
-    PRIMARY KEY (job_id, frame)
+    PRIMARY KEY (job_id, frame, generation)
 ) STRICT, WITHOUT ROWID;
 
+CREATE UNIQUE INDEX frames_current ON frames (job_id, frame) WHERE current = 1;
 CREATE INDEX frames_by_time ON frames (job_id, recorded_ms);
 
 CREATE TABLE frame_files (
     job_id     BLOB NOT NULL,
     frame      INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
     name       TEXT NOT NULL,
     -- Where the file lies among the blobs.
     blob_key   TEXT NOT NULL,
@@ -94,21 +137,27 @@ CREATE TABLE frame_files (
     sha256     BLOB NOT NULL,
     width      INTEGER NOT NULL,
     height     INTEGER NOT NULL,
-    PRIMARY KEY (job_id, frame, name),
-    FOREIGN KEY (job_id, frame) REFERENCES frames (job_id, frame)
+    PRIMARY KEY (job_id, frame, generation, name),
+    FOREIGN KEY (job_id, frame, generation) REFERENCES frames (job_id, frame, generation)
 ) STRICT, WITHOUT ROWID;
 
--- Attempts that ended without a frame. One that brought a frame is a row of frames.
-CREATE TABLE failed_attempts (
-    job_id   BLOB NOT NULL REFERENCES jobs (id),
-    frame    INTEGER NOT NULL,
-    epoch    INTEGER NOT NULL REFERENCES leases (epoch),
-    ended_ms INTEGER NOT NULL,
-    cause    TEXT NOT NULL,
-    message  TEXT NOT NULL,
-    log_tail TEXT NOT NULL,
+-- Every attempt that has ended, with a frame ('done') or for a cause.
+CREATE TABLE attempts (
+    job_id     BLOB NOT NULL REFERENCES jobs (id),
+    frame      INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL REFERENCES leases (epoch),
+    generation INTEGER NOT NULL,
+    agent_id   BLOB NOT NULL REFERENCES agents (id),
+    ended_ms   INTEGER NOT NULL,
+    outcome    TEXT NOT NULL,
+    message    TEXT NOT NULL,
+    log_tail   TEXT NOT NULL,
+    render_ms  INTEGER,
+    peak_memory_bytes INTEGER,
     PRIMARY KEY (job_id, frame, epoch)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX attempts_of_agent ON attempts (agent_id, ended_ms DESC, epoch DESC);
 
 -- What each agent has done for a job: its speed there, and its share.
 CREATE TABLE job_agents (
@@ -118,3 +167,14 @@ CREATE TABLE job_agents (
     render_ms INTEGER NOT NULL,
     PRIMARY KEY (job_id, agent_id)
 ) STRICT, WITHOUT ROWID;
+
+-- What has changed, for those who watch. Only the latest are kept.
+CREATE TABLE events (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms    INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    job_id   BLOB,
+    agent_id BLOB,
+    frame    INTEGER,
+    detail   TEXT NOT NULL
+) STRICT;

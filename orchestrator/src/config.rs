@@ -3,9 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use haywain_shared::logging::LogFormat;
+use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
 
 /// Haywain's orchestrator: a queue of frames to render, and the frames that come back.
@@ -35,6 +37,16 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_frames: Option<u64>,
 
+    /// How long an agent keeps a batch without being heard of, for example 20s: at least three heartbeats [default: 20s]
+    #[arg(long, env = "HAYWAIN_LEASE_TTL", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_ttl: Option<Span>,
+
+    /// How often agents are to say that they live [default: 5s]
+    #[arg(long, env = "HAYWAIN_HEARTBEAT", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat: Option<Span>,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +75,12 @@ pub struct Settings {
     /// The most frames in a job.
     #[serde(default = "default_max_frames")]
     pub max_frames: NonZeroU64,
+    /// How long a lease lasts without a heartbeat that names it.
+    #[serde(default = "default_lease_ttl")]
+    pub lease_ttl: Span,
+    /// The time from one heartbeat of an agent to the next.
+    #[serde(default = "default_heartbeat")]
+    pub heartbeat: Span,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,
@@ -74,4 +92,12 @@ fn default_listen() -> SocketAddr {
 
 const fn default_max_frames() -> NonZeroU64 {
     NonZeroU64::MIN.saturating_add(999_999)
+}
+
+const fn default_lease_ttl() -> Span {
+    Span(Duration::from_secs(20))
+}
+
+const fn default_heartbeat() -> Span {
+    Span(Duration::from_secs(5))
 }

@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use haywain_orchestrator::config::{Flags, Settings};
 use haywain_orchestrator::server::Orchestrator;
-use haywain_shared::{config, logging, shutdown};
+use haywain_shared::shutdown::Signals;
+use haywain_shared::{config, logging};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -15,7 +16,7 @@ async fn main() -> anyhow::Result<()> {
         Some(folder) => folder.clone(),
         None => config::default_data_dir("orchestrator")?,
     };
-    let signal = shutdown::signals().context("listening for signals")?;
+    let mut signals = Signals::listen().context("listening for signals")?;
     let orchestrator = Orchestrator::start(&settings, &data_dir).await?;
-    orchestrator.run_until(signal).await
+    orchestrator.run_until(signals.next()).await
 }

@@ -20,12 +20,12 @@ use crate::scenes;
 use crate::store::Store;
 use crate::store::sqlite::{LeaseTimes, SqliteStore};
 
-/// How long a lease lasts without a heartbeat that names it.
-const LEASE_TTL: Duration = Duration::from_secs(20);
-/// The time from one heartbeat of an agent to the next.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// A lease lasts at least this many heartbeats: one may be lost, and one late.
+const HEARTBEATS_IN_A_LEASE: u32 = 3;
 /// The time from one look for expired leases to the next.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Looks for expired leases that an orchestrator misses before it takes itself for having been frozen.
+const LOOKS_MISSED: u32 = 3;
 /// How long a lease request waits when there is nothing to do. Shorter than what proxies and NATs take for dead.
 const POLL: Duration = Duration::from_secs(25);
 /// How long requests may take to end once the orchestrator has been asked to.
@@ -44,10 +44,14 @@ pub struct Orchestrator {
 impl Orchestrator {
     /// Opens the data folder, takes in the default scene, and begins to listen. Connections wait until it runs.
     pub async fn start(settings: &Settings, data_dir: &Path) -> anyhow::Result<Self> {
+        let (lease_ttl, heartbeat) = (settings.lease_ttl.0, settings.heartbeat.0);
+        if heartbeat.is_zero() || lease_ttl < HEARTBEATS_IN_A_LEASE * heartbeat {
+            bail!("--lease-ttl must be at least {HEARTBEATS_IN_A_LEASE} times --heartbeat, and that at least 1s");
+        }
         let folder = OwnFolder::take(data_dir)?;
         let tasks = TaskTracker::new();
         let writer_gone = CancellationToken::new();
-        let times = LeaseTimes { ttl: LEASE_TTL, hearing: HEARTBEAT };
+        let times = LeaseTimes { ttl: lease_ttl, heartbeat, absence: heartbeat.max(LOOKS_MISSED * SWEEP) };
         let clock = Arc::new(SystemClock::start());
         let database = folder.path().join("queue.sqlite");
         let store: Arc<dyn Store> =
@@ -74,7 +78,7 @@ impl Orchestrator {
             blobs,
             default_scene,
             max_frames: settings.max_frames.get(),
-            intervals: api::Intervals { lease_ttl: LEASE_TTL, heartbeat: HEARTBEAT, poll: POLL },
+            intervals: api::Intervals { lease_ttl, heartbeat, poll: POLL },
             tasks: tasks.clone(),
             stop: CancellationToken::new(),
         };

@@ -1,37 +1,38 @@
-//! The typed HTTP client of the agent's protocol: one method for each call, each tried once (see [`crate::retry`] for
-//! patience). It tells apart what a caller must: no answer, a busy orchestrator, a refusal, and nonsense.
+//! The typed client of the agent's protocol: one method for each call, each tried once (see [`crate::retry`] for patience).
+//! It tells apart what a caller must: no answer, a busy orchestrator, a refusal, and nonsense.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
-use reqwest::header::RETRY_AFTER;
-use reqwest::multipart::Form;
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use url::Url;
 
 use crate::digest::Sha256Digest;
 use crate::frames::FrameNumber;
 use crate::ids::LeaseId;
 use crate::problem::{Problem, ProblemKind};
 use crate::protocol::{
-    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, PREFIX, RegisterAnswer,
-    RegisterRequest, ReleaseRequest, UploadAnswer,
+    FailureReport, FrameUpload, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, PREFIX,
+    RegisterAnswer, RegisterRequest, ReleaseRequest, UploadAnswer,
 };
+use crate::retry::Patience;
 use crate::scene::{Manifest, SceneId};
+use crate::transport::{Body, Call, Limit, Reply, Transport};
 
-/// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a short call may take, all in all.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a download may stand still. It has no limit of its own: a slow line is no error.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 /// The slowest line, in bytes a second, that an upload is given time for.
 const SLOWEST_UPLOAD: u64 = 16 * 1024;
 /// How much longer than the orchestrator's own limit a long poll is waited for.
 const POLL_MARGIN: Duration = Duration::from_secs(15);
+
+/// What HTTP says for "nothing".
+const NO_CONTENT: u16 = 204;
+/// What HTTP says for "too often".
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// Why a call has no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -81,97 +82,99 @@ impl CallError {
             Self::Unreachable { .. } | Self::Busy { .. } | Self::Unreadable { .. } => None,
         }
     }
-
-    fn unreachable(call: &'static str, error: &reqwest::Error) -> Self {
-        let mut reason = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            reason = format!("{reason}: {cause}");
-            source = cause.source();
-        }
-        Self::Unreachable { call, reason }
-    }
 }
 
-/// A connection to one orchestrator.
-#[derive(Debug, Clone)]
+/// A line to one orchestrator. Clones share it.
+#[derive(Clone)]
 pub struct AgentClient {
-    http: reqwest::Client,
-    /// The same, with a limit on silence. That limit also runs while a request is still being sent, so that it suits
-    /// downloads and nothing else.
-    downloads: reqwest::Client,
-    base: String,
+    transport: Arc<dyn Transport>,
+    patience: Patience,
 }
 
 impl AgentClient {
-    /// A client for the orchestrator at `url`. Opens no connection yet.
-    pub fn new(url: &Url) -> Result<Self, reqwest::Error> {
-        // Installed once for the process; an error says that somebody has installed one before, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("haywain-agent/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-        };
-        let downloads = builder().read_timeout(IDLE_TIMEOUT).build()?;
-        Ok(Self { http: builder().build()?, downloads, base: url.as_str().trim_end_matches('/').to_owned() })
+    /// A client whose calls are carried by `transport`.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self::with_patience(transport, Patience::ORCHESTRATOR)
+    }
+
+    /// The same, for callers who are to repeat their calls in another way.
+    #[must_use]
+    pub fn with_patience(transport: Arc<dyn Transport>, patience: Patience) -> Self {
+        Self { transport, patience }
+    }
+
+    /// How its calls are to be repeated.
+    #[must_use]
+    pub const fn patience(&self) -> Patience {
+        self.patience
     }
 
     /// Makes the agent known.
     pub async fn register(&self, request: &RegisterRequest) -> Result<RegisterAnswer, CallError> {
-        read_json("register", self.post("/register", request, CALL_TIMEOUT)).await
+        let call = "register";
+        json(call, self.post(call, "/register", request, CALL_TIMEOUT).await?).await
     }
 
     /// Asks for a batch; `None` when the poll ended with nothing to do.
     pub async fn lease(&self, request: &LeaseRequest, poll: Duration) -> Result<Option<LeaseGrant>, CallError> {
         let call = "lease";
-        let response = send(call, self.post("/lease", request, poll + POLL_MARGIN)).await?;
-        if response.status() == StatusCode::NO_CONTENT {
+        let reply = self.post(call, "/lease", request, poll + POLL_MARGIN).await?;
+        if reply.status == NO_CONTENT {
             return Ok(None);
         }
-        json(call, response).await.map(Some)
+        json(call, reply).await.map(Some)
     }
 
     /// Says that the agent lives, and what it holds.
     pub async fn heartbeat(&self, request: &HeartbeatRequest, timeout: Duration) -> Result<HeartbeatAnswer, CallError> {
-        read_json("heartbeat", self.post("/heartbeat", request, timeout)).await
+        let call = "heartbeat";
+        json(call, self.post(call, "/heartbeat", request, timeout).await?).await
     }
 
-    /// Delivers a frame: `form` has the meta part first, then the files, `size_bytes` of them together.
+    /// Delivers a frame whose files are `files`, in the order of `upload`.
     pub async fn put_frame(
         &self,
         lease: LeaseId,
         frame: FrameNumber,
-        form: Form,
-        size_bytes: u64,
+        upload: &FrameUpload,
+        files: Vec<PathBuf>,
     ) -> Result<UploadAnswer, CallError> {
-        let url = format!("{}{PREFIX}/leases/{lease}/frames/{frame}", self.base);
-        let timeout = CALL_TIMEOUT + Duration::from_secs(size_bytes / SLOWEST_UPLOAD);
-        read_json("put frame", self.http.put(url).multipart(form).timeout(timeout)).await
+        let call = "put frame";
+        let size_bytes: u64 = upload.files.iter().map(|file| file.size_bytes).sum();
+        let limit = Limit::Whole(CALL_TIMEOUT + Duration::from_secs(size_bytes / SLOWEST_UPLOAD));
+        let meta = String::from_utf8_lossy(&to_json(call, upload)?).into_owned();
+        let path = format!("/leases/{lease}/frames/{frame}");
+        json(call, self.send(call, &path, Body::Files { meta, files }, limit).await?).await
     }
 
     /// Reports an attempt that ended without a frame.
     pub async fn fail(&self, lease: LeaseId, report: &FailureReport) -> Result<(), CallError> {
         let path = format!("/leases/{lease}/failures");
-        send("report failure", self.post(&path, report, CALL_TIMEOUT)).await.map(drop)
+        self.post("report failure", &path, report, CALL_TIMEOUT).await.map(drop)
     }
 
     /// Gives frames back.
     pub async fn release(&self, lease: LeaseId, request: &ReleaseRequest) -> Result<(), CallError> {
         let path = format!("/leases/{lease}/release");
-        send("release", self.post(&path, request, CALL_TIMEOUT)).await.map(drop)
+        self.post("release", &path, request, CALL_TIMEOUT).await.map(drop)
     }
 
     /// Says that the agent is done with a lease: whatever it still held goes back.
     pub async fn complete(&self, lease: LeaseId) -> Result<(), CallError> {
         let path = format!("/leases/{lease}/complete");
-        send("complete", self.post(&path, &(), CALL_TIMEOUT)).await.map(drop)
+        self.post("complete", &path, &(), CALL_TIMEOUT).await.map(drop)
+    }
+
+    /// Says that the agent ends: whatever it still held goes back.
+    pub async fn leave(&self, request: &LeaveRequest) -> Result<(), CallError> {
+        self.post("leave", "/leave", request, CALL_TIMEOUT).await.map(drop)
     }
 
     /// What a scene is made of.
     pub async fn scene(&self, scene: SceneId) -> Result<Manifest, CallError> {
-        let url = format!("{}{PREFIX}/scenes/{scene}", self.base);
-        read_json("fetch scene", self.http.get(url).timeout(CALL_TIMEOUT)).await
+        let call = "fetch scene";
+        json(call, self.send(call, &format!("/scenes/{scene}"), Body::Get, Limit::Whole(CALL_TIMEOUT)).await?).await
     }
 
     /// The bytes of a file, as they come. The caller checks the digest.
@@ -180,42 +183,45 @@ impl AgentClient {
         blob: Sha256Digest,
     ) -> Result<impl Stream<Item = Result<Bytes, CallError>> + use<>, CallError> {
         let call = "fetch blob";
-        let url = format!("{}{PREFIX}/blobs/{blob}", self.base);
-        let response = send(call, self.downloads.get(url)).await?;
-        Ok(response.bytes_stream().map_err(move |error| CallError::unreachable(call, &error)))
+        let reply = self.send(call, &format!("/blobs/{blob}"), Body::Get, Limit::Idle).await?;
+        Ok(reply.body.map_err(move |reason| CallError::Unreachable { call, reason }))
     }
 
-    fn post(&self, path: &str, body: &(impl Serialize + ?Sized), timeout: Duration) -> RequestBuilder {
-        self.http.request(Method::POST, format!("{}{PREFIX}{path}", self.base)).json(body).timeout(timeout)
+    async fn post(
+        &self,
+        call: &'static str,
+        path: &str,
+        body: &(impl Serialize + Sync + ?Sized),
+        timeout: Duration,
+    ) -> Result<Reply, CallError> {
+        self.send(call, path, Body::Json(to_json(call, body)?), Limit::Whole(timeout)).await
+    }
+
+    /// Sends, and sorts what is no success.
+    async fn send(&self, call: &'static str, path: &str, body: Body, limit: Limit) -> Result<Reply, CallError> {
+        let request = Call { path: format!("{PREFIX}{path}"), body, limit };
+        let reply = self.transport.carry(request).await.map_err(|reason| CallError::Unreachable { call, reason })?;
+        match reply.status {
+            200..=299 => Ok(reply),
+            status @ (TOO_MANY_REQUESTS | 500..=599) => {
+                Err(CallError::Busy { call, status, retry_after: reply.retry_after })
+            }
+            _ => {
+                let problem: Problem = json(call, reply).await?;
+                Err(CallError::Refused { call, problem })
+            }
+        }
     }
 }
 
-async fn read_json<T: DeserializeOwned>(call: &'static str, request: RequestBuilder) -> Result<T, CallError> {
-    json(call, send(call, request).await?).await
+fn to_json(call: &'static str, value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, CallError> {
+    serde_json::to_vec(value).map_err(|error| CallError::Unreadable { call, reason: error.to_string() })
 }
 
-/// Sends, and sorts what is no success.
-async fn send(call: &'static str, request: RequestBuilder) -> Result<Response, CallError> {
-    let response = request.send().await.map_err(|error| CallError::unreachable(call, &error))?;
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
-        return Err(CallError::Busy { call, status: status.as_u16(), retry_after });
-    }
-    let problem: Problem = json(call, response).await?;
-    Err(CallError::Refused { call, problem })
-}
-
-async fn json<T: DeserializeOwned>(call: &'static str, response: Response) -> Result<T, CallError> {
-    let status = response.status();
-    let body = response.bytes().await.map_err(|error| CallError::unreachable(call, &error))?;
-    serde_json::from_slice(&body)
+async fn json<T: DeserializeOwned>(call: &'static str, reply: Reply) -> Result<T, CallError> {
+    let status = reply.status;
+    let pieces: Vec<Bytes> =
+        reply.body.try_collect().await.map_err(|reason| CallError::Unreachable { call, reason })?;
+    serde_json::from_slice(&pieces.concat())
         .map_err(|error| CallError::Unreadable { call, reason: format!("HTTP {status}, {error}") })
 }

@@ -4,10 +4,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A frame's number on Blender's timeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(into = "i32", try_from = "i64")]
+#[schema(minimum = -1_048_574, maximum = 1_048_574)]
 pub struct FrameNumber(i32);
 
 impl FrameNumber {
@@ -66,10 +68,14 @@ impl fmt::Display for FrameNumber {
 }
 
 /// A run of frames, both ends included. On the wire `{"from": 1, "to": 20}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Ends", into = "Ends")]
 pub struct FrameRange {
+    /// The first frame.
+    #[schema(rename = "from")]
     first: FrameNumber,
+    /// The last frame.
+    #[schema(rename = "to")]
     last: FrameNumber,
 }
 
@@ -150,6 +156,13 @@ impl FrameRange {
 }
 
 impl FrameRange {
+    /// What is left before and after `frame`: at most two ranges, and all of it when the frame is not in it.
+    pub fn without(self, frame: FrameNumber) -> impl Iterator<Item = Self> {
+        let before = (self.first < frame).then(|| Self { first: self.first, last: self.last.min(frame.offset(-1)) });
+        let after = (frame < self.last).then(|| Self { first: self.first.max(frame.offset(1)), last: self.last });
+        before.into_iter().chain(after).take(if self.contains(frame) { 2 } else { 1 })
+    }
+
     /// One range when `next` follows on at once, else both as they are.
     pub fn join(self, next: Self) -> impl Iterator<Item = Self> {
         let (joined, next) = if i64::from(self.last) + 1 == i64::from(next.first) {
@@ -253,6 +266,22 @@ mod tests {
         let cases = [(range(7, 7), "7"), (range(-7, -7), "-7"), (range(1, 20), "1-20"), (range(-10, -1), "-10..-1")];
         for (range, text) in cases {
             assert_eq!(range.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn taking_a_frame_leaves_what_is_around_it() {
+        let cases = [
+            (range(1, 5), 3, vec![range(1, 2), range(4, 5)]),
+            (range(1, 5), 1, vec![range(2, 5)]),
+            (range(1, 5), 5, vec![range(1, 4)]),
+            (range(1, 5), 2, vec![range(1, 1), range(3, 5)]),
+            (range(7, 7), 7, vec![]),
+            (range(1, 5), 9, vec![range(1, 5)]),
+            (range(1, 5), -9, vec![range(1, 5)]),
+        ];
+        for (whole, number, rest) in cases {
+            assert_eq!(whole.without(frame(number)).collect::<Vec<_>>(), rest, "{whole} without {number}");
         }
     }
 

@@ -15,3 +15,5 @@ pub mod protocol;
 pub mod retry;
 pub mod scene;
 pub mod shutdown;
+pub mod span;
+pub mod transport;

@@ -2,12 +2,13 @@
 //! what a person reads.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What went wrong, as a program tells it apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum ProblemKind {
     /// 400: the request says something that can't be.
     #[serde(rename = "urn:haywain:invalid-input")]
@@ -33,15 +34,18 @@ pub enum ProblemKind {
     /// 409: the lease that this request id got has ended; ask again under a new one.
     #[serde(rename = "urn:haywain:lease-ended")]
     LeaseEnded,
+    /// 409: the job, or the agent, is not in a state in which that can be done.
+    #[serde(rename = "urn:haywain:illegal-move")]
+    IllegalMove,
+    /// 422: the Idempotency-Key was used for another submission.
+    #[serde(rename = "urn:haywain:key-reused")]
+    KeyReused,
     /// 422: a file did not arrive as it was sent; send it again.
     #[serde(rename = "urn:haywain:digest-mismatch")]
     DigestMismatch,
     /// 422: a file is no whole image of the size that was said.
     #[serde(rename = "urn:haywain:invalid-output")]
     InvalidOutput,
-    /// 500: a frame's failure failed the job.
-    #[serde(rename = "urn:haywain:job-failed")]
-    JobFailed,
     /// 503: the orchestrator cannot do it now (its disk is full, say); trying again later is right.
     #[serde(rename = "urn:haywain:unavailable")]
     Unavailable,
@@ -51,7 +55,7 @@ pub enum ProblemKind {
 }
 
 /// A problem document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The kind.
     #[serde(rename = "type")]

@@ -2,6 +2,7 @@
 //! the orchestrator. Durations are whole milliseconds and say so in their names; sizes are bytes.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::cause::Cause;
 use crate::digest::Sha256Digest;
@@ -34,7 +35,7 @@ pub struct RegisterRequest {
 }
 
 /// What an agent knows of its machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineFacts {
     /// The operating system and its version, for people.
@@ -48,7 +49,7 @@ pub struct MachineFacts {
 }
 
 /// A Blender that an agent can start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlenderFacts {
     /// Its version as it says it: `3.4.1`.
@@ -58,7 +59,7 @@ pub struct BlenderFacts {
 }
 
 /// How a Blender is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum BlenderKind {
     /// The Blender program.
@@ -90,6 +91,8 @@ pub struct LeaseRequest {
     pub incarnation: Incarnation,
     /// Kept over repetitions of the request until it is answered by a grant: a lost answer costs no lease.
     pub request_id: RequestId,
+    /// Memory that the machine could give to this slot.
+    pub memory_available_bytes: u64,
 }
 
 /// A granted lease.
@@ -106,6 +109,12 @@ pub struct LeaseGrant {
     pub scene: SceneId,
     /// The batch.
     pub frames: FrameRange,
+    /// The generation of all its frames: raised by an explicit re-render, and part of what is delivered.
+    pub generation: u32,
+    /// How long one frame may take; no limit unless the job sets one.
+    pub frame_timeout_ms: Option<u64>,
+    /// How long Blender may do nothing: no progress, no output, no processor time. `None` means for ever.
+    pub stall_timeout_ms: Option<u64>,
 }
 
 /// `POST /heartbeat`: one call for the whole agent, each interval, and at once on receipt of a lease.
@@ -116,6 +125,9 @@ pub struct HeartbeatRequest {
     pub agent_id: AgentId,
     /// Which life of it.
     pub incarnation: Incarnation,
+    /// Its place in the order of this life's heartbeats: one that has been overtaken says nothing new.
+    #[serde(default)]
+    pub sequence: u64,
     /// How many batches it works on at once, now.
     pub slots: u32,
     /// The machine at this moment.
@@ -125,7 +137,7 @@ pub struct HeartbeatRequest {
 }
 
 /// A machine at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineSample {
     /// Processors in use, all programs together: 1.5 is one and a half.
@@ -135,7 +147,7 @@ pub struct MachineSample {
 }
 
 /// A lease as its holder sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldLease {
     /// The lease.
@@ -146,14 +158,29 @@ pub struct HeldLease {
     pub fraction: f32,
     /// Frames of the batch that are rendered, delivered or not.
     pub frames_done: u32,
+    /// The end of Blender's log, while a frame is in work.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub log_tail: String,
 }
 
 /// The answer to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeartbeatAnswer {
+    /// What the agent as a whole is to do.
+    pub agent: AgentOrder,
     /// What became of each lease that was named.
     pub leases: Vec<LeaseVerdict>,
+}
+
+/// What an agent is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AgentOrder {
+    /// Lease and work.
+    Run,
+    /// Finish the frame in work, give back the rest, and lease nothing until the order changes.
+    Drain,
 }
 
 /// What became of a lease.
@@ -162,8 +189,41 @@ pub struct HeartbeatAnswer {
 pub struct LeaseVerdict {
     /// The lease.
     pub lease_id: LeaseId,
-    /// Its frames that this agent is still to deliver: none when the lease has ended.
-    pub frames: Vec<FrameRange>,
+    /// What became of it.
+    pub standing: LeaseStanding,
+}
+
+/// What became of a lease that a heartbeat named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum LeaseStanding {
+    /// It lives for another TTL.
+    Renewed {
+        /// Its frames that this agent is still to deliver: fewer than granted when others have been recorded.
+        frames: Vec<FrameRange>,
+    },
+    /// It had ended, and nobody else has taken the frame in work: it goes on under a lease of its own.
+    Readopted {
+        /// The new lease, of that frame alone.
+        grant: LeaseGrant,
+    },
+    /// It has ended. The frame in work may be finished and delivered, unless the job is gone.
+    Revoked {
+        /// Why.
+        reason: RevokedReason,
+    },
+}
+
+/// Why a lease has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RevokedReason {
+    /// It ran out, or was given back, and its frames are with others or recorded.
+    Ended,
+    /// The job was cancelled: the frame in work is to be stopped.
+    JobCancelled,
+    /// This orchestrator never granted it.
+    Unknown,
 }
 
 /// The first part of `PUT /leases/{lease}/frames/{frame}`: what the files are that follow it.
@@ -172,6 +232,8 @@ pub struct LeaseVerdict {
 pub struct FrameUpload {
     /// The job, so that a frame can never be taken for another job's.
     pub job_id: JobId,
+    /// The generation that the lease was granted for.
+    pub generation: u32,
     /// How long the render took.
     pub render_ms: u64,
     /// The most memory that the Blender process has had resident, where the system tells.
@@ -181,7 +243,7 @@ pub struct FrameUpload {
 }
 
 /// A file that a frame made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputFile {
     /// Its name: relative, with forward slashes.
@@ -212,8 +274,10 @@ pub enum UploadOutcome {
     Recorded,
     /// This lease has delivered it before.
     AlreadyRecorded,
-    /// Another lease's output was recorded first.
+    /// Another lease's output was recorded first, or the frame is to be rendered anew.
     Superseded,
+    /// The job was cancelled.
+    JobGone,
 }
 
 /// `POST /leases/{lease}/failures`: an attempt at a frame ended without one. Answered by 204, also when it is a repetition
@@ -225,6 +289,8 @@ pub struct FailureReport {
     pub frame: FrameNumber,
     /// Why.
     pub cause: Cause,
+    /// The most memory that Blender has had, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
     /// What failed, on what, and what to do.
     pub message: String,
     /// The end of Blender's log.
@@ -237,4 +303,14 @@ pub struct FailureReport {
 pub struct ReleaseRequest {
     /// The frames.
     pub frames: Vec<FrameNumber>,
+}
+
+/// `POST /leave`: the agent ends, and holds nothing any more. Answered by 204.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaveRequest {
+    /// Who leaves.
+    pub agent_id: AgentId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
 }

@@ -10,25 +10,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::CallError;
 
-/// How long to wait between tries: from `first`, half as long again each time, up to `longest`; each wait is spread by half
+/// How long to wait between tries: from `first`, half as long again each time, up to `longest`; each wait is spread
 /// to either side, so that a farm that lost its orchestrator does not come back as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Patience {
     /// The wait after the first failure.
     pub first: Duration,
     /// The longest wait.
     pub longest: Duration,
+    /// How far each wait is spread to either side, as a part of it.
+    pub spread: f64,
 }
 
 impl Patience {
     /// For calls to an orchestrator that may be restarting: quick to come back, and never a burden.
-    pub const ORCHESTRATOR: Self = Self { first: Duration::from_millis(200), longest: Duration::from_secs(10) };
+    pub const ORCHESTRATOR: Self =
+        Self { first: Duration::from_millis(200), longest: Duration::from_secs(10), spread: 0.5 };
 
     fn schedule(self) -> ExponentialBackoff {
         ExponentialBackoff {
             initial_interval: self.first,
             current_interval: self.first,
             max_interval: self.longest,
+            randomization_factor: self.spread,
             // The crate would give up after 15 minutes. An orchestrator that is away is no reason to.
             max_elapsed_time: None,
             ..ExponentialBackoff::default()

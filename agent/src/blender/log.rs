@@ -1,6 +1,9 @@
 //! The end of a Blender's log: what it printed last, bounded, for whoever has to find out why a frame failed.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::session::Heard;
 
 /// The most lines that are kept.
 const MAX_LINES: usize = 200;
@@ -28,6 +31,26 @@ impl LogTail {
     #[must_use]
     pub fn text(&self) -> String {
         self.0.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+    }
+}
+
+/// The most bytes of a log that a heartbeat carries.
+const END_BYTES: usize = 2000;
+
+/// A log that is still being written, as others may read it.
+#[derive(Clone)]
+pub struct LogView(pub(super) Arc<Mutex<Heard>>);
+
+impl LogView {
+    /// What was printed last: short enough to be told with every heartbeat.
+    #[must_use]
+    pub fn end(&self) -> String {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).tail.text();
+        let mut start = text.len().saturating_sub(END_BYTES);
+        while !text.is_char_boundary(start) {
+            start += 1;
+        }
+        text[start..].to_owned()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod log;
 pub mod progress;
 pub mod protocol;
 pub mod session;
+pub mod studio;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -102,6 +102,9 @@ pub enum Event {
         cause: Cause,
         /// In words.
         message: String,
+        /// The most memory that the process has had so far, where the system tells.
+        #[serde(default)]
+        peak_memory_bytes: Option<u64>,
     },
     /// The driver did not understand.
     Error {
@@ -150,7 +153,7 @@ mod tests {
     fn events_are_what_the_driver_writes() {
         let failed: Event =
             serde_json::from_str(r#"{"event": "failed", "frame": 3, "cause": "bad_scene", "message": "no"}"#).unwrap();
-        assert_eq!(failed, Event::Failed { cause: Cause::BadScene, message: "no".to_owned() });
+        assert_eq!(failed, Event::Failed { cause: Cause::BadScene, message: "no".to_owned(), peak_memory_bytes: None });
         let ready: Event =
             serde_json::from_str(r#"{"event": "ready", "protocol": 1, "blender": "3.4.1", "module": false, "pid": 7}"#)
                 .unwrap();

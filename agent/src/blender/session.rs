@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Blender;
-use super::log::LogTail;
+use super::log::{LogTail, LogView};
 use super::progress;
 use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile, Scripts};
-use crate::machine::cpu_time_ms;
+use crate::machine::{Activity, WaitsFor, activity};
 
 /// How long a process may take to die after it has been killed, or to say why it died.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -34,14 +34,25 @@ const AT_WORK_SHARE: u128 = 10;
 pub struct Patience {
     /// From its start to the driver's first word.
     pub start: Duration,
-    /// Without progress, output or use of a processor, while it opens a scene or renders.
-    pub stall: Duration,
+    /// Without progress, output or use of a processor, while it opens a scene.
+    pub open: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { start: Duration::from_mins(2), stall: Duration::from_mins(10) }
+        Self { start: Duration::from_mins(2), open: Duration::from_mins(10) }
     }
+}
+
+/// How one frame is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// Threads to use; `None` leaves it to Blender.
+    pub threads: Option<u32>,
+    /// How long it may take; `None` means as long as it takes.
+    pub frame_timeout: Option<Duration>,
+    /// How long Blender may do nothing: no progress, no output, no processor time. `None` means for ever.
+    pub stall_timeout: Option<Duration>,
 }
 
 /// Why a command brought no result.
@@ -52,11 +63,15 @@ pub struct Failure {
     pub cause: Cause,
     /// In words.
     pub message: String,
+    /// The most memory that Blender has had, where known.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 impl Failure {
-    fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+    /// A failure of which nothing more is known.
+    #[must_use]
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into(), peak_memory_bytes: None }
     }
 }
 
@@ -99,6 +114,15 @@ struct DriverLine {
     events: Lines<BufReader<ChildStdout>>,
 }
 
+/// How long the driver's next word is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    /// A moment, and the limit that it comes from.
+    until: Option<(Instant, Duration)>,
+    /// The longest time without a sign of life.
+    stall: Option<Duration>,
+}
+
 /// The processor time that a process had used at some moment.
 struct CpuUse {
     sampled: Instant,
@@ -106,8 +130,8 @@ struct CpuUse {
 }
 
 /// What the process has printed, and when it last gave a sign of life.
-struct Heard {
-    tail: LogTail,
+pub(super) struct Heard {
+    pub(super) tail: LogTail,
     fraction: Option<f32>,
     last_sign: Instant,
 }
@@ -159,9 +183,10 @@ impl Session {
     /// Opens a scene, in place of the one before.
     pub async fn open(&mut self, path: &Path) -> Result<Opened, Failure> {
         self.say(&Command::Open { path, allow_scripts: Scripts::Blocked }).await?;
-        match self.next_event(&mut |_| {}).await? {
+        let waiting = Waiting { until: None, stall: Some(self.patience.open) };
+        match self.next_event(waiting, &mut |_| {}).await? {
             Event::Opened { engine, format, notes } => Ok(Opened { engine, format, notes }),
-            Event::Failed { cause, message } => Err(Failure { cause, message }),
+            Event::Failed { cause, message, peak_memory_bytes } => Err(Failure { cause, message, peak_memory_bytes }),
             other => Err(self.confused(&other)),
         }
     }
@@ -171,18 +196,22 @@ impl Session {
         &mut self,
         frame: FrameNumber,
         directory: &Path,
-        threads: Option<u32>,
+        terms: Terms,
         mut progress: impl FnMut(f32) + Send,
     ) -> Result<Rendered, Failure> {
         self.heard().fraction = None;
-        self.say(&Command::Render { frame, directory, threads: threads.unwrap_or(0) }).await?;
+        self.say(&Command::Render { frame, directory, threads: terms.threads.unwrap_or(0) }).await?;
+        let until = terms.frame_timeout.map(|limit| (Instant::now() + limit, limit));
+        let waiting = Waiting { until, stall: terms.stall_timeout };
         loop {
-            match self.next_event(&mut progress).await? {
+            match self.next_event(waiting, &mut progress).await? {
                 Event::Stats { text } => self.heard().note_progress(&text),
                 Event::Rendered { frame: rendered, files, render_ms, peak_memory_bytes } if rendered == frame => {
                     return Ok(Rendered { files, render_ms, peak_memory_bytes });
                 }
-                Event::Failed { cause, message } => return Err(Failure { cause, message }),
+                Event::Failed { cause, message, peak_memory_bytes } => {
+                    return Err(Failure { cause, message, peak_memory_bytes });
+                }
                 other => return Err(self.confused(&other)),
             }
         }
@@ -192,6 +221,12 @@ impl Session {
     #[must_use]
     pub const fn is_alive(&self) -> bool {
         self.line.is_some()
+    }
+
+    /// The log, for others to read while Blender writes it.
+    #[must_use]
+    pub fn log(&self) -> LogView {
+        LogView(Arc::clone(&self.heard))
     }
 
     /// The end of what Blender has printed.
@@ -224,8 +259,8 @@ impl Session {
 
     /// The driver's next word. Until it comes, `progress` hears what the log tells. A process that dies or stalls
     /// meanwhile is given up.
-    async fn next_event(&mut self, progress: &mut (dyn FnMut(f32) + Send)) -> Result<Event, Failure> {
-        let mut cpu = CpuUse { sampled: Instant::now(), time_ms: self.cpu_time_ms() };
+    async fn next_event(&mut self, waiting: Waiting, progress: &mut (dyn FnMut(f32) + Send)) -> Result<Event, Failure> {
+        let mut cpu = CpuUse { sampled: Instant::now(), time_ms: self.activity().cpu_time_ms };
         loop {
             match tokio::time::timeout(LOOK_EVERY, self.read_line()).await {
                 Ok(Some(line)) => {
@@ -237,35 +272,49 @@ impl Session {
                 Ok(None) => return Err(self.bury().await),
                 Err(_) => {
                     self.heard().fraction.into_iter().for_each(&mut *progress);
-                    self.check_for_stall(&mut cpu)?;
+                    self.check_for_timeout(waiting)?;
+                    self.check_for_stall(waiting, &mut cpu)?;
                 }
             }
         }
     }
 
+    /// Gives up a process that has taken longer than it may.
+    fn check_for_timeout(&mut self, waiting: Waiting) -> Result<(), Failure> {
+        match waiting.until {
+            Some((until, limit)) if Instant::now() >= until => {
+                let message = format!("the frame took longer than its limit of {} s", limit.as_secs());
+                Err(self.give_up(Failure::new(Cause::TimedOut, message)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Gives up a process that shows no sign of life for too long. Quiet is no proof: a block of samples can take long, so
-    /// its use of processors counts as a sign too.
-    fn check_for_stall(&mut self, cpu: &mut CpuUse) -> Result<(), Failure> {
+    /// its use of processors counts as a sign too, and so does waiting for its turn on a machine that is busy.
+    fn check_for_stall(&mut self, waiting: Waiting, cpu: &mut CpuUse) -> Result<(), Failure> {
         let now = Instant::now();
-        let time_ms = self.cpu_time_ms();
+        let Activity { cpu_time_ms: time_ms, waits_for } = self.activity();
         let elapsed_ms = now.duration_since(cpu.sampled).as_millis();
-        let at_work = u128::from(time_ms.saturating_sub(cpu.time_ms)) * AT_WORK_SHARE >= elapsed_ms;
+        let at_work = u128::from(time_ms.saturating_sub(cpu.time_ms)) * AT_WORK_SHARE >= elapsed_ms
+            || waits_for == WaitsFor::Machine;
         *cpu = CpuUse { sampled: now, time_ms };
         let mut heard = self.heard();
         if at_work {
             heard.last_sign = now;
         }
-        if now.duration_since(heard.last_sign) < self.patience.stall {
+        let Some(stall) = waiting.stall.filter(|stall| now.duration_since(heard.last_sign) >= *stall) else {
             return Ok(());
-        }
+        };
         drop(heard);
-        let seconds = self.patience.stall.as_secs();
+        let seconds = stall.as_secs();
         let message = format!("Blender did nothing for {seconds} s: no progress, no output, no processor time");
         Err(self.give_up(Failure::new(Cause::Stalled, message)))
     }
 
-    fn cpu_time_ms(&self) -> u64 {
-        self.child.id().and_then(cpu_time_ms).unwrap_or(0)
+    fn activity(&self) -> Activity {
+        let gone = Activity { cpu_time_ms: 0, waits_for: WaitsFor::Anything };
+        self.child.id().and_then(activity).unwrap_or(gone)
     }
 
     /// The next line of the driver's; `None` at the end. Nothing is lost when it is dropped while it waits.

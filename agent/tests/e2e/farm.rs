@@ -11,6 +11,8 @@ use haywain_shared::job::{JobReport, JobState};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::system;
+
 /// How long anything may take before a test gives up on it.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -45,6 +47,11 @@ impl Farm {
 
     /// Starts an agent with `blender`; the same `name` is the same agent in its next life.
     pub(crate) fn agent(&self, name: &str, blender: &Path, slots: u32) -> Process {
+        self.agent_with(name, blender, &["--slots", &slots.to_string()])
+    }
+
+    /// Starts an agent with further flags.
+    pub(crate) fn agent_with(&self, name: &str, blender: &Path, flags: &[&str]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haywain-agent"));
         command
             .args(["--orchestrator", &format!("http://127.0.0.1:{}", self.port), "--name", name])
@@ -52,7 +59,7 @@ impl Farm {
             .arg(self.folder.path().join(name))
             .arg("--blender")
             .arg(blender)
-            .args(["--slots", &slots.to_string()]);
+            .args(flags);
         Process::start(command, &self.folder.path().join(format!("{name}.log")))
     }
 
@@ -71,6 +78,18 @@ impl Farm {
     /// `GET /status/…` as a client of the tutorial reads it: the code and the body.
     pub(crate) fn status(&self, path: &str) -> (u16, String) {
         let mut response = agent().get(self.url(path)).call().unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    /// `POST /api/v1/jobs/{id}/{move}`: the code and the body.
+    pub(crate) fn control(&self, path: &str, action: &str) -> (u16, String) {
+        self.control_with(path, action, &Value::Null)
+    }
+
+    /// The same, with a body.
+    pub(crate) fn control_with(&self, path: &str, action: &str, body: &Value) -> (u16, String) {
+        let url = self.url(&format!("{}/{action}", path.replace("/status/", "/api/v1/jobs/")));
+        let mut response = agent().post(url).send_json(body).unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     }
 
@@ -175,10 +194,24 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u64 {
+        self.child.id().into()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        system::signal(self.id(), name);
+    }
+
     /// SIGTERM, and its exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
+        self.wait_for_exit()
+    }
+
+    /// Its exit code, once it has ended by itself.
+    pub(crate) fn wait_for_exit(&mut self) -> Option<i32> {
         wait("the end of a process", || self.child.try_wait().unwrap()).code()
     }
 }

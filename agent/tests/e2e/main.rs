@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on is to fail")]
 
 mod blenders;
+mod control;
 mod deaths;
 mod farm;
 mod faults;
 mod frames;
 mod session;
+mod system;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use haywain_agent::blender::session::{Failure, Patience, Session};
+use haywain_agent::blender::session::{Failure, Patience, Session, Terms};
 use haywain_agent::blender::{Blender, find};
 use haywain_agent::output;
 use haywain_shared::cause::Cause;
@@ -15,6 +15,12 @@ use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
 use crate::blenders::{self, BOTH, Kind, scene};
+
+/// Frames that may take as long as they take, if they do not stand still.
+const TERMS: Terms = Terms { threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
+/// Frames that have little time.
+const HASTY: Terms =
+    Terms { threads: None, frame_timeout: Some(Duration::from_secs(4)), stall_timeout: Some(Duration::from_secs(2)) };
 
 async fn blender(kind: Kind) -> Blender {
     find::blenders(&[blenders::path(kind)]).await.unwrap().remove(0)
@@ -52,7 +58,8 @@ async fn a_session_renders_scenes_in_turn_and_tells_what_it_made() {
             assert_eq!(opened.engine, "CYCLES");
             assert_eq!(!opened.notes.is_empty(), name == "movie", "{:?}", opened.notes);
             let into = empty_folder(&folder, &turn.to_string());
-            let rendered = session.render(frame(number), &into, Some(1), |_| {}).await.unwrap();
+            let rendered =
+                session.render(frame(number), &into, Terms { threads: Some(1), ..TERMS }, |_| {}).await.unwrap();
             assert_eq!(rendered.files.len(), 1, "{rendered:?}");
             assert_eq!(rendered.files[0].name, file, "{kind:?}");
             assert!(rendered.peak_memory_bytes.unwrap() > 50_000_000, "{rendered:?}");
@@ -71,7 +78,7 @@ async fn progress_within_a_frame_is_told() {
         session.open(&scene("slow")).await.unwrap();
         let into = empty_folder(&folder, "frame");
         let (told, mut progress) = tokio::sync::mpsc::unbounded_channel();
-        let rendering = session.render(frame(1), &into, None, move |fraction| {
+        let rendering = session.render(frame(1), &into, TERMS, move |fraction| {
             let _ = told.send(fraction);
         });
         // The frame would take minutes: it is abandoned once it has told that it is under way.
@@ -123,7 +130,7 @@ async fn a_scene_that_cannot_be_rendered_is_refused_by_cause_and_the_session_liv
         // With its texture beside it, it is good; and the session still renders.
         session.open(&scene("texture_beside_it")).await.unwrap();
         let into = empty_folder(&folder, "frame");
-        session.render(frame(1), &into, None, |_| {}).await.unwrap();
+        session.render(frame(1), &into, TERMS, |_| {}).await.unwrap();
         session.end().await;
     }
 }
@@ -134,7 +141,7 @@ async fn denoising_is_never_switched_off_in_silence() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = start(Kind::Program, folder.path()).await;
     session.open(&scene("denoised")).await.unwrap();
-    let rendered = session.render(frame(1), &empty_folder(&folder, "frame"), None, |_| {}).await;
+    let rendered = session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await;
     if let Err(failure) = rendered {
         assert_eq!(failure.cause, Cause::DeviceUnavailable, "{failure}");
         assert!(failure.message.contains("OpenImageDenoise"), "{failure}");
@@ -142,7 +149,7 @@ async fn denoising_is_never_switched_off_in_silence() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = start(Kind::Module, folder.path()).await;
     session.open(&scene("denoised")).await.unwrap();
-    session.render(frame(1), &empty_folder(&folder, "frame"), None, |_| {}).await.unwrap();
+    session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await.unwrap();
 }
 
 #[tokio::test]
@@ -153,7 +160,7 @@ async fn a_folder_that_cannot_be_written_to_is_no_output() {
         session.open(&scene("basic")).await.unwrap();
         let file = folder.path().join("a-file");
         fs::write(&file, b"").unwrap();
-        let failure = session.render(frame(1), &file.join("frame"), None, |_| {}).await.unwrap_err();
+        let failure = session.render(frame(1), &file.join("frame"), TERMS, |_| {}).await.unwrap_err();
         assert_eq!(failure.cause, Cause::NoOutput, "{failure}");
         assert!(session.is_alive());
     }
@@ -172,13 +179,13 @@ const OPENED: &str = r#"read -r line; echo '{"event":"opened","engine":"X","form
 
 async fn failure_of(script: &str) -> Failure {
     let folder = tempfile::tempdir().unwrap();
-    let patience = Patience { start: Duration::from_secs(1), stall: Duration::from_secs(2) };
+    let patience = Patience { start: Duration::from_secs(1), open: Duration::from_secs(2) };
     let blender = broken_blender(&folder, script);
     let tasks = TaskTracker::new();
     let attempt = async {
         let mut session = Session::start(&blender, &folder.path().join("work"), patience, &tasks).await?;
         session.open(Path::new("/a.blend")).await?;
-        let rendered = session.render(frame(1), folder.path(), None, |_| {}).await;
+        let rendered = session.render(frame(1), folder.path(), HASTY, |_| {}).await;
         assert!(!session.is_alive(), "a broken Blender is not used again");
         rendered
     };
@@ -197,6 +204,7 @@ async fn whatever_blender_does_ends_in_an_answer_with_a_cause() {
         (format!("{READY}; {OPENED}; read -r line; sleep 1000"), Cause::Stalled, "did nothing for 2 s"),
         (format!("{READY}; {OPENED}; read -r line; kill -SEGV $$"), Cause::Crashed, "signal: 11"),
         (format!("{READY}; {OPENED}; read -r line; echo gibberish; sleep 1000"), Cause::Crashed, "gibberish"),
+        (format!("{READY}; {OPENED}; read -r line; while sleep 1; do echo tick >&2; done"), Cause::TimedOut, "limit of 4 s"),
         (format!("{READY}; {OPENED}; exec 1>&-; sleep 1000"), Cause::Crashed, "Blender ended"),
     ];
     for (script, cause, words) in cases {
@@ -209,7 +217,7 @@ async fn whatever_blender_does_ends_in_an_answer_with_a_cause() {
 #[tokio::test]
 async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
     let folder = tempfile::tempdir().unwrap();
-    let patience = Patience { start: Duration::from_secs(10), stall: Duration::from_secs(1) };
+    let patience = Patience { start: Duration::from_secs(10), open: Duration::from_secs(1) };
     let rendered = r#"{"event":"rendered","frame":1,"files":[],"renderMs":1,"peakMemoryBytes":null}"#;
     // Its standard input stays the shell's: the loop runs in the shell's place.
     let busy = format!(
@@ -220,5 +228,6 @@ async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
     let tasks = TaskTracker::new();
     let mut session = Session::start(&blender, &folder.path().join("work"), patience, &tasks).await.unwrap();
     session.open(Path::new("/a.blend")).await.unwrap();
-    session.render(frame(1), folder.path(), None, |_| {}).await.unwrap();
+    let terms = Terms { stall_timeout: Some(Duration::from_secs(1)), ..TERMS };
+    session.render(frame(1), folder.path(), terms, |_| {}).await.unwrap();
 }

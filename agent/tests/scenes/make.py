@@ -56,6 +56,11 @@ def make_all():
     save("basic")
 
     scene = basic_scene()
+    scene.cycles.samples = 64
+    scene.render.resolution_x, scene.render.resolution_y = 320, 180
+    save("half_a_second")
+
+    scene = basic_scene()
     scene.cycles.samples = 4096
     scene.render.resolution_x, scene.render.resolution_y = 1920, 1080
     save("slow")

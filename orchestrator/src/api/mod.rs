@@ -1,5 +1,5 @@
 //! HTTP: handlers translate and decide nothing. Routes are split by who calls: `render` and `status` are the clients' two
-//! calls, [`agent`] is the agents' protocol.
+//! calls, `v1` is for people and their programs, [`agent`] is the agents' protocol.
 
 pub mod agent;
 mod body;
@@ -7,6 +7,7 @@ mod problem;
 mod render;
 mod reply;
 mod status;
+mod v1;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,6 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
-use axum::routing::{get, post};
 use haywain_shared::protocol::PREFIX;
 use haywain_shared::scene::SceneId;
 use tokio_util::sync::CancellationToken;
@@ -58,8 +58,7 @@ pub struct Intervals {
 /// Every route there is.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/render", post(render::submit))
-        .route("/status/{job}", get(status::status))
+        .merge(v1::router())
         .nest(PREFIX, agent::router())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)

@@ -1,7 +1,7 @@
 //! From errors to problem documents (RFC 9457).
 
 use axum::extract::multipart::MultipartRejection;
-use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -51,7 +51,9 @@ impl From<StoreError> for Failed {
             StoreError::StaleIncarnation(_) => (ProblemKind::StaleIncarnation, StatusCode::CONFLICT),
             StoreError::UnknownLease(_) => (ProblemKind::UnknownLease, StatusCode::NOT_FOUND),
             StoreError::LeaseEnded(_) => (ProblemKind::LeaseEnded, StatusCode::CONFLICT),
-            StoreError::UnknownScene(_) => (ProblemKind::NotFound, StatusCode::NOT_FOUND),
+            StoreError::UnknownScene(_) | StoreError::UnknownJob(_) => (ProblemKind::NotFound, StatusCode::NOT_FOUND),
+            StoreError::IllegalMove(_) => (ProblemKind::IllegalMove, StatusCode::CONFLICT),
+            StoreError::KeyReused => (ProblemKind::KeyReused, StatusCode::UNPROCESSABLE_ENTITY),
             StoreError::NotInLease { .. } => (ProblemKind::InvalidInput, StatusCode::BAD_REQUEST),
             StoreError::Inconsistent(_) => (ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR),
             StoreError::Unavailable(_) => (ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
@@ -100,6 +102,12 @@ impl From<PathRejection> for Failed {
     }
 }
 
+impl From<QueryRejection> for Failed {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::invalid(rejection.body_text())
+    }
+}
+
 impl From<JsonRejection> for Failed {
     fn from(rejection: JsonRejection) -> Self {
         let kind = match rejection.status() {
@@ -125,3 +133,8 @@ impl<T: serde::Serialize> IntoResponse for Json<T> {
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Failed))]
 pub(super) struct Path<T>(pub(super) T);
+
+/// Parameters, with refusals as problem documents.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Failed))]
+pub(super) struct Query<T>(pub(super) T);

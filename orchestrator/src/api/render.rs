@@ -5,24 +5,76 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::JobId;
 use haywain_shared::problem::ProblemKind;
+use haywain_shared::scene::SceneId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::body::{self, Unread};
 use super::{App, reply};
 use crate::queue::submission::{self, Submission};
-use crate::store::{NewJob, StoreError};
+use crate::store::{Idempotency, NewJob, StoreError};
 
 /// The largest body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-#[derive(Serialize)]
+/// The header by which a client names a submission that it may repeat.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The longest key.
+const MAX_KEY_BYTES: usize = 255;
+
+/// The answer to a job that was accepted.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Accepted {
+    /// The job.
     job_id: JobId,
 }
 
+/// What can be asked for.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "it describes what `queue::submission` reads")]
+struct RenderRequest {
+    /// The first frame.
+    from: FrameNumber,
+    /// The last frame.
+    to: FrameNumber,
+    /// The scene; the orchestrator's own unless one is named.
+    scene: Option<SceneId>,
+    /// The most frames in a batch.
+    #[schema(minimum = 1, maximum = 1000, default = 5)]
+    batch_size: Option<u32>,
+    /// What people call the job.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// Jobs of a higher one are served first.
+    #[schema(minimum = -1000, maximum = 1000, default = 0)]
+    priority: Option<i32>,
+    /// Failed attempts after which a frame is given up.
+    #[schema(minimum = 1, maximum = 100, default = 3)]
+    max_attempts: Option<u32>,
+    /// How many seconds one frame may take; no limit unless one is set.
+    #[schema(minimum = 1, maximum = 2_592_000)]
+    frame_timeout: Option<u64>,
+    /// How many seconds Blender may do nothing at a frame (no progress, no output, no processor time); 0 means for ever.
+    #[schema(minimum = 0, maximum = 2_592_000, default = 600)]
+    stall_timeout: Option<u64>,
+}
+
+/// Submits a job
+#[utoipa::path(post, path = "/render", tag = "jobs", request_body = RenderRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeating a submission with its key is the same job")),
+    responses(
+    (status = 202, description = "Accepted", body = Accepted,
+        headers(("Location" = String, description = "Where its status is"))),
+    (status = 400, description = "Invalid input, in words", body = String, content_type = "text/html"),
+    (status = 413, description = "The body is too large", body = String, content_type = "text/html"),
+    (status = 422, description = "The key was used for another submission", body = String, content_type = "text/html"),
+))]
 pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_body: Body) -> Response {
     let read = match body::read(request_body, MAX_BODY_BYTES).await {
         Ok(read) => read,
@@ -45,11 +97,14 @@ pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_b
              name one with \"scene\", or start the orchestrator with --scene FILE",
         );
     };
-    let Submission { frames, batch_size, name, scene: _ } = submission;
-    let job = NewJob { id: JobId::generate(), name, scene, frames, batch_size };
-    let job_id = job.id;
+    let idempotency = match idempotency(&headers, &read) {
+        Ok(idempotency) => idempotency,
+        Err(text) => return invalid(&headers, &text),
+    };
+    let Submission { frames, batch_size, name, scene: _, priority, limits } = submission;
+    let job = NewJob { id: JobId::generate(), name, scene, frames, batch_size, priority, limits, idempotency };
     match app.store.submit(job).await {
-        Ok(()) => {
+        Ok(job_id) => {
             tracing::info!(job = %job_id, %frames, "job accepted");
             accepted(job_id)
         }
@@ -58,6 +113,16 @@ pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_b
         }
         Err(error) => reply::failed(&headers, error.into()),
     }
+}
+
+/// What the client calls its submission, if it may repeat it: the `Idempotency-Key` header, as the IETF's draft of that name
+/// has it.
+fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, String> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len())).ok_or_else(|| {
+        format!("Invalid input: the Idempotency-Key must have from 1 to {MAX_KEY_BYTES} printable ASCII characters")
+    })?;
+    Ok(Some(Idempotency { key: key.to_owned(), body: Sha256Digest::of(body) }))
 }
 
 fn invalid(headers: &HeaderMap, text: &str) -> Response {

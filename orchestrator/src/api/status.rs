@@ -17,6 +17,15 @@ use super::reply::{self, Wanted};
 /// How long a client should wait before it asks again, in seconds.
 const RETRY_SECONDS: &str = "5";
 
+/// How a job stands: in plain words, or whole for those who prefer JSON
+#[utoipa::path(get, path = "/status/{job}", tag = "jobs", params(("job" = JobId, Path, description = "The job")), responses(
+    (status = 200, description = "Job completed", body = JobReport),
+    (status = 202, description = "Job still running", body = JobReport,
+        headers(("Location" = String, description = "Where its status is"), ("Retry-After" = u32, description = "Seconds"))),
+    (status = 404, description = "Job not found", body = String, content_type = "text/html"),
+    (status = 410, description = "Job cancelled", body = JobReport),
+    (status = 500, description = "Job failed", body = JobReport),
+))]
 pub(super) async fn status(
     State(app): State<App>,
     job: Result<axum::extract::Path<JobId>, PathRejection>,
@@ -39,7 +48,10 @@ pub(super) async fn status(
 
 fn answer(headers: &HeaderMap, report: &JobReport) -> Response {
     let (status, text) = match report.state {
-        JobState::Pending | JobState::Running => (StatusCode::ACCEPTED, "Job still running".to_owned()),
+        JobState::Pending | JobState::Running | JobState::Paused => {
+            (StatusCode::ACCEPTED, "Job still running".to_owned())
+        }
+        JobState::Cancelled => (StatusCode::GONE, "Job cancelled".to_owned()),
         JobState::Completed => (StatusCode::OK, "Job completed".to_owned()),
         JobState::Failed => (StatusCode::INTERNAL_SERVER_ERROR, failure(report)),
     };

@@ -1,16 +1,20 @@
 //! What follows from an attempt that ended without a frame: the frame goes round again, is given up, or the whole job is.
 
+use std::time::Duration;
+
 use haywain_shared::cause::Cause;
 
-/// Attempts that a frame gets before it is given up.
-pub const MAX_ATTEMPTS: u32 = 3;
+/// Attempts that a frame gets before it is given up, unless its job says otherwise.
+pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 /// Expired leases that a frame gets before it is given up: it may be the frame that kills the machines.
 pub const MAX_EXPIRIES: u32 = 5;
+/// How long a frame waits for another agent, or one with more memory, before any will do. A farm of one gets its retries.
+pub const PICKY: Duration = Duration::from_mins(1);
 
 /// The failed attempts at one frame so far, the one that has just ended included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct History {
-    /// Those that count against [`MAX_ATTEMPTS`].
+    /// Those that count against the job's `maxAttempts`.
     pub failures: u32,
     /// Those that ended because nothing was heard of the agent any more.
     pub expiries: u32,
@@ -58,6 +62,15 @@ const fn price(cause: Cause) -> Price {
     }
 }
 
+/// Whether somebody could still say that the scene is good after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondOpinion {
+    /// Another agent is there and has not looked at the scene in vain yet.
+    Open,
+    /// A second agent has said the same, or there is none to ask.
+    Settled,
+}
+
 /// What becomes of a frame whose attempt has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
@@ -71,14 +84,50 @@ pub enum Decision {
 
 /// Decides after an attempt that ended for `cause`, with `history` including it.
 #[must_use]
-pub const fn decide(cause: Cause, history: History) -> Decision {
-    if cause.is_the_scenes_fault() {
+pub fn decide(cause: Cause, history: History, max_attempts: u32, opinion: SecondOpinion) -> Decision {
+    if cause.is_the_scenes_fault() && opinion == SecondOpinion::Settled {
         Decision::GiveUpJob
-    } else if history.failures >= MAX_ATTEMPTS || history.expiries >= MAX_EXPIRIES {
+    } else if history.failures >= max_attempts || history.expiries >= MAX_EXPIRIES {
         Decision::GiveUpFrame
     } else {
         Decision::TryAgain
     }
+}
+
+/// What a frame that is tried again asks of the agent that takes it next, for as long as [`PICKY`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing: whoever comes first.
+    None,
+    /// Not the agent that has just failed.
+    AnotherAgent,
+    /// More memory than the peak that was seen.
+    MoreMemory,
+}
+
+/// The wish of a frame after an attempt that ended for `cause`.
+#[must_use]
+pub const fn wish(cause: Cause) -> Wish {
+    match cause {
+        Cause::OutOfMemory => Wish::MoreMemory,
+        Cause::AgentStopped | Cause::Superseded => Wish::None,
+        _ => Wish::AnotherAgent,
+    }
+}
+
+/// Failures in a row after which an agent is set aside.
+pub const FAILURES_TO_SET_ASIDE: usize = 4;
+/// How long an agent is set aside.
+pub const ASIDE: Duration = Duration::from_mins(10);
+
+/// Whether an agent is to be set aside, by its last attempts, newest first: for each its job and the cause it failed for, if
+/// it did. One bad job does not make a bad agent, so that it takes failures on at least two; nor does what is not its own
+/// fault.
+#[must_use]
+pub fn sets_aside<J: PartialEq>(attempts: &[(J, Option<Cause>)]) -> bool {
+    let own_fault = |cause: Cause| price(cause) == Price::Attempt && !cause.is_the_scenes_fault();
+    let Some(latest) = attempts.get(..FAILURES_TO_SET_ASIDE) else { return false };
+    latest.iter().all(|(_, cause)| cause.is_some_and(own_fault)) && latest.iter().any(|(job, _)| *job != latest[0].0)
 }
 
 #[cfg(test)]
@@ -89,23 +138,64 @@ mod tests {
     fn retries_are_by_cause() {
         use Cause::*;
         use Decision::*;
-        let cases: [(&[Cause], Decision); 12] = [
-            (&[Crashed], TryAgain),
-            (&[Crashed, Crashed], TryAgain),
-            (&[Crashed, OutOfMemory, NoOutput], GiveUpFrame),
-            (&[Crashed, InvalidOutput, UploadFailed, Stalled], GiveUpFrame),
-            (&[AgentStopped, AgentStopped, AgentStopped, AgentStopped], TryAgain),
-            (&[DiskFull, DiskFull, DiskFull, Superseded], TryAgain),
-            (&[Crashed, Crashed, DiskFull], TryAgain),
-            (&[LeaseExpired, LeaseExpired, LeaseExpired, LeaseExpired], TryAgain),
-            (&[LeaseExpired, LeaseExpired, LeaseExpired, LeaseExpired, LeaseExpired], GiveUpFrame),
-            (&[BadScene], GiveUpJob),
-            (&[Crashed, MissingFile], GiveUpJob),
-            (&[ScriptsBlocked], GiveUpJob),
+        use SecondOpinion::*;
+        let cases: [(&[Cause], SecondOpinion, Decision); 16] = [
+            (&[Crashed], Settled, TryAgain),
+            (&[Crashed, Crashed], Settled, TryAgain),
+            (&[Crashed, OutOfMemory, NoOutput], Open, GiveUpFrame),
+            (&[Crashed, InvalidOutput, UploadFailed, Stalled], Settled, GiveUpFrame),
+            (&[TimedOut, DeviceUnavailable, TimedOut], Settled, GiveUpFrame),
+            (&[AgentStopped, AgentStopped, AgentStopped, AgentStopped], Settled, TryAgain),
+            (&[DiskFull, DiskFull, DiskFull, Superseded], Settled, TryAgain),
+            (&[Crashed, Crashed, DiskFull], Settled, TryAgain),
+            (&[LeaseExpired, LeaseExpired, LeaseExpired, LeaseExpired], Settled, TryAgain),
+            (&[LeaseExpired, LeaseExpired, LeaseExpired, LeaseExpired, LeaseExpired], Settled, GiveUpFrame),
+            (&[LeaseExpired, LeaseExpired, Crashed, LeaseExpired, Crashed, LeaseExpired], Settled, TryAgain),
+            (&[BadScene], Settled, GiveUpJob),
+            (&[BadScene], Open, TryAgain),
+            (&[BadScene, BadScene, BadScene], Open, GiveUpFrame),
+            (&[Crashed, MissingFile], Settled, GiveUpJob),
+            (&[ScriptsBlocked], Settled, GiveUpJob),
         ];
-        for (causes, decision) in cases {
+        for (causes, opinion, decision) in cases {
             let last = *causes.last().unwrap();
-            assert_eq!(decide(last, History::of(causes.iter().copied())), decision, "{causes:?}");
+            let history = History::of(causes.iter().copied());
+            assert_eq!(decide(last, history, 3, opinion), decision, "{causes:?}, {opinion:?}");
+        }
+        assert_eq!(decide(Crashed, History::of([Crashed]), 1, Settled), GiveUpFrame);
+    }
+
+    #[test]
+    fn a_frame_wishes_for_what_its_last_attempt_lacked() {
+        for cause in Cause::ALL {
+            let wished = match cause {
+                Cause::OutOfMemory => Wish::MoreMemory,
+                Cause::AgentStopped | Cause::Superseded => Wish::None,
+                _ => Wish::AnotherAgent,
+            };
+            assert_eq!(wish(cause), wished, "{cause}");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_fails_on_several_jobs_in_a_row_is_set_aside() {
+        use Cause::*;
+        #[rustfmt::skip]
+        type Attempts = &'static [(u8, Option<Cause>)];
+        let cases: [(Attempts, bool); 7] = [
+            (&[], false),
+            (&[(1, Some(Crashed)), (2, Some(Crashed)), (1, Some(Crashed))], false),
+            (&[(1, Some(Crashed)), (2, Some(Stalled)), (1, Some(Crashed)), (1, Some(NoOutput))], true),
+            (
+                &[(1, Some(Crashed)), (1, Some(Crashed)), (1, Some(Crashed)), (1, Some(Crashed)), (2, Some(Crashed))],
+                false,
+            ),
+            (&[(1, Some(Crashed)), (2, None), (1, Some(Crashed)), (1, Some(Crashed))], false),
+            (&[(1, Some(BadScene)), (2, Some(BadScene)), (3, Some(BadScene)), (4, Some(BadScene))], false),
+            (&[(1, Some(AgentStopped)), (2, Some(Crashed)), (3, Some(Crashed)), (4, Some(Crashed))], false),
+        ];
+        for (attempts, aside) in cases {
+            assert_eq!(sets_aside(attempts), aside, "{attempts:?}");
         }
     }
 }

@@ -1,14 +1,28 @@
 //! What a client may ask for: from the bytes of `POST /render` to a [`Submission`] that can be queued as it is, or to the
 //! words that say what is wrong with it.
 
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::scene::SceneId;
 use serde_json::{Map, Value};
+
+use super::retry::DEFAULT_MAX_ATTEMPTS;
 
 /// The upper bound on a batch when the job does not set one.
 pub const DEFAULT_BATCH_SIZE: u32 = 5;
 /// The largest upper bound that a job may set.
 pub const MAX_BATCH_SIZE: u32 = 1000;
+/// The highest priority that a job may have, and the lowest below 0.
+pub const MAX_PRIORITY: i32 = 1000;
+/// The most attempts that a job may give its frames.
+pub const MAX_ATTEMPTS: u32 = 100;
+/// The longest time limit that a job may set: thirty days, in seconds.
+pub const MAX_TIMEOUT_SECONDS: u64 = 30 * 24 * 3600;
+/// How long Blender may do nothing at a frame unless the job says otherwise.
+pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_mins(10);
 /// The longest name of a job, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
 
@@ -23,6 +37,27 @@ pub struct Submission {
     pub batch_size: u32,
     /// What people call the job.
     pub name: Option<String>,
+    /// Jobs of a higher one are served first.
+    pub priority: i32,
+    /// What its frames are allowed.
+    pub limits: Limits,
+}
+
+/// What the frames of a job are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Failed attempts after which a frame is given up.
+    pub max_attempts: u32,
+    /// How long one frame may take; `None` means as long as it takes.
+    pub frame_timeout: Option<Duration>,
+    /// How long Blender may do nothing; `None` means for ever.
+    pub stall_timeout: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_attempts: DEFAULT_MAX_ATTEMPTS, frame_timeout: None, stall_timeout: Some(DEFAULT_STALL_TIMEOUT) }
+    }
 }
 
 /// Why a request is refused.
@@ -42,7 +77,8 @@ impl InvalidInput {
     }
 }
 
-const MEMBERS: [&str; 5] = ["from", "to", "scene", "batchSize", "name"];
+const MEMBERS: [&str; 9] =
+    ["from", "to", "scene", "batchSize", "name", "priority", "maxAttempts", "frameTimeout", "stallTimeout"];
 
 /// Reads the body of `POST /render`. No job may have more than `max_frames` frames.
 pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
@@ -71,7 +107,14 @@ pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
             frames.len()
         )));
     }
-    Ok(Submission { frames, scene: scene(&members)?, batch_size: batch_size(&members)?, name: name(&members)? })
+    Ok(Submission {
+        frames,
+        scene: scene(&members)?,
+        batch_size: bounded(&members, "batchSize", 1..=MAX_BATCH_SIZE)?.unwrap_or(DEFAULT_BATCH_SIZE),
+        name: name(&members)?,
+        priority: bounded(&members, "priority", -MAX_PRIORITY..=MAX_PRIORITY)?.unwrap_or(0),
+        limits: limits(&members)?,
+    })
 }
 
 /// A member, unless it is missing or null, which mean the same.
@@ -113,13 +156,33 @@ fn scene(members: &Map<String, Value>) -> Result<Option<SceneId>, InvalidInput> 
     }
 }
 
-fn batch_size(members: &Map<String, Value>) -> Result<u32, InvalidInput> {
-    let Some(value) = given(members, "batchSize") else { return Ok(DEFAULT_BATCH_SIZE) };
-    let number = whole_number("batchSize", value)?;
-    u32::try_from(number)
-        .ok()
-        .filter(|size| (1..=MAX_BATCH_SIZE).contains(size))
-        .ok_or_else(|| InvalidInput::Because(format!("batchSize must be from 1 to {MAX_BATCH_SIZE}, not {number}")))
+/// A whole number within bounds, if it is given.
+fn bounded<N>(members: &Map<String, Value>, name: &str, bounds: RangeInclusive<N>) -> Result<Option<N>, InvalidInput>
+where
+    N: TryFrom<i64> + PartialOrd + fmt::Display + Copy,
+{
+    let Some(value) = given(members, name) else { return Ok(None) };
+    let number = whole_number(name, value)?;
+    let within = N::try_from(number).ok().filter(|number| bounds.contains(number));
+    within.map(Some).ok_or_else(|| {
+        InvalidInput::Because(format!("{name} must be from {} to {}, not {value}", bounds.start(), bounds.end()))
+    })
+}
+
+fn limits(members: &Map<String, Value>) -> Result<Limits, InvalidInput> {
+    let seconds = |name, least| {
+        let seconds = bounded(members, name, least..=MAX_TIMEOUT_SECONDS)?;
+        Ok::<_, InvalidInput>(seconds.map(Duration::from_secs))
+    };
+    let default = Limits::default();
+    Ok(Limits {
+        max_attempts: bounded(members, "maxAttempts", 1..=MAX_ATTEMPTS)?.unwrap_or(default.max_attempts),
+        frame_timeout: seconds("frameTimeout", 1)?.or(default.frame_timeout),
+        stall_timeout: match seconds("stallTimeout", 0)? {
+            Some(Duration::ZERO) => None,
+            given => given.or(default.stall_timeout),
+        },
+    })
 }
 
 fn name(members: &Map<String, Value>) -> Result<Option<String>, InvalidInput> {
@@ -194,6 +257,10 @@ mod tests {
             (r#"{"from": 0, "to": 1000000}"#, "1000001 frames are more than the 1000000"),
             (r#"{"from": 1, "to": 2, "form": 1}"#, "there is no member \"form\"; the members are from, to"),
             (r#"{"from": 1, "to": 2, "batchSize": 0}"#, "batchSize must be from 1 to 1000, not 0"),
+            (r#"{"from": 1, "to": 2, "priority": 1001}"#, "priority must be from -1000 to 1000, not 1001"),
+            (r#"{"from": 1, "to": 2, "maxAttempts": 0}"#, "maxAttempts must be from 1 to 100, not 0"),
+            (r#"{"from": 1, "to": 2, "frameTimeout": 0}"#, "frameTimeout must be from 1 to 2592000, not 0"),
+            (r#"{"from": 1, "to": 2, "stallTimeout": -1}"#, "stallTimeout must be from 0 to 2592000, not -1"),
             (r#"{"from": 1, "to": 2, "batchSize": "5"}"#, "batchSize must be a number, not a string"),
             (r#"{"from": 1, "to": 2, "scene": "abc"}"#, "scene: \"abc\" is no scene id"),
             (r#"{"from": 1, "to": 2, "scene": 7}"#, "scene must be a scene id, not a number"),
@@ -212,6 +279,13 @@ mod tests {
         let bare = read(br#"{"from": -3, "to": 20.0}"#, 100).unwrap();
         assert_eq!(bare.frames.to_string(), "-3..20");
         assert_eq!((bare.batch_size, bare.scene, bare.name), (DEFAULT_BATCH_SIZE, None, None));
+        assert_eq!((bare.priority, bare.limits), (0, Limits::default()));
+
+        let limited =
+            br#"{"from": 1, "to": 1, "priority": -5, "maxAttempts": 1, "frameTimeout": 90, "stallTimeout": 0}"#;
+        let limited = read(limited, 1).unwrap();
+        let limits = Limits { max_attempts: 1, frame_timeout: Some(Duration::from_secs(90)), stall_timeout: None };
+        assert_eq!((limited.priority, limited.limits), (-5, limits));
 
         let id = "ab".repeat(32);
         let full = format!(r#"{{"from": 1, "to": 1, "scene": "{id}", "batchSize": 7, "name": "shot 4"}}"#);

@@ -11,16 +11,22 @@ mod presence;
 pub mod sqlite;
 mod terms;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
-use haywain_shared::job::JobReport;
-use haywain_shared::protocol::{BlenderFacts, HeldLease, LeaseVerdict, MachineFacts, UploadOutcome};
+use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobState, JobSummary, RecordedFrame};
+use haywain_shared::protocol::{
+    BlenderFacts, HeartbeatAnswer, HeldLease, LeaseGrant, MachineFacts, MachineSample, UploadOutcome,
+};
 use haywain_shared::scene::{Manifest, SceneId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::queue::submission::Limits;
 
 /// Why the store did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -48,6 +54,15 @@ pub enum StoreError {
         /// The frame.
         frame: FrameNumber,
     },
+    /// No such job was ever submitted, or it is gone.
+    #[error("there is no job {0}")]
+    UnknownJob(JobId),
+    /// The job, or the agent, is not in a state in which that can be done.
+    #[error("{0}")]
+    IllegalMove(String),
+    /// The key stands for another submission.
+    #[error("the Idempotency-Key was used for another submission before: choose a new one for a new job")]
+    KeyReused,
     /// A change that would have broken the queue's own rules: a bug. Nothing was changed.
     #[error("the queue refused a change that would have broken it: {0}")]
     Inconsistent(String),
@@ -69,6 +84,21 @@ pub struct NewJob {
     pub frames: FrameRange,
     /// The most frames in a batch.
     pub batch_size: u32,
+    /// Jobs of a higher one are served first.
+    pub priority: i32,
+    /// What its frames are allowed.
+    pub limits: Limits,
+    /// What the client called its submission, if it did.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What a client calls a submission that it may repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The client's key.
+    pub key: String,
+    /// The digest of the submission that the key stands for.
+    pub body: Sha256Digest,
 }
 
 /// An agent that makes itself known.
@@ -80,8 +110,6 @@ pub struct Registration {
     pub incarnation: Incarnation,
     /// What people call it.
     pub name: String,
-    /// Its slots.
-    pub slots: u32,
     /// What it told about itself.
     pub facts: AgentFacts,
 }
@@ -89,6 +117,8 @@ pub struct Registration {
 /// What an agent told about itself, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentFacts {
+    /// Its slots when it registered.
+    pub slots: u32,
     /// Its machine.
     pub machine: MachineFacts,
     /// Its Blenders.
@@ -104,6 +134,8 @@ pub struct LeaseAsk {
     pub incarnation: Incarnation,
     /// The same id gets the same lease.
     pub request: RequestId,
+    /// Memory that the machine could give to the slot.
+    pub memory_available_bytes: u64,
 }
 
 /// A lease.
@@ -119,6 +151,28 @@ pub struct Lease {
     pub scene: SceneId,
     /// The batch.
     pub frames: FrameRange,
+    /// The generation of all its frames.
+    pub generation: u32,
+    /// How long one frame may take.
+    pub frame_timeout: Option<Duration>,
+    /// How long Blender may do nothing.
+    pub stall_timeout: Option<Duration>,
+}
+
+impl From<Lease> for LeaseGrant {
+    fn from(lease: Lease) -> Self {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            lease_id: lease.id,
+            epoch: lease.epoch,
+            job_id: lease.job,
+            scene: lease.scene,
+            frames: lease.frames,
+            generation: lease.generation,
+            frame_timeout_ms: lease.frame_timeout.map(ms),
+            stall_timeout_ms: lease.stall_timeout.map(ms),
+        }
+    }
 }
 
 /// An agent that lives, and what it holds.
@@ -128,8 +182,12 @@ pub struct Beat {
     pub agent: AgentId,
     /// Which life of it.
     pub incarnation: Incarnation,
+    /// Its place in the order of this life's heartbeats.
+    pub sequence: u64,
     /// Its slots, now.
     pub slots: u32,
+    /// Its machine, now.
+    pub sample: MachineSample,
     /// The leases that it names. Only these are renewed.
     pub held: Vec<HeldLease>,
 }
@@ -143,6 +201,8 @@ pub struct RenderedFrame {
     pub job: JobId,
     /// The frame.
     pub frame: FrameNumber,
+    /// The generation that the lease was granted for.
+    pub generation: u32,
     /// How long the render took.
     pub render_ms: u64,
     /// The most memory that Blender has had, where known.
@@ -177,10 +237,53 @@ pub struct Failure {
     pub frame: FrameNumber,
     /// Why.
     pub cause: Cause,
+    /// The most memory that Blender has had, where known.
+    pub peak_memory_bytes: Option<u64>,
     /// What the agent says about it.
     pub message: String,
     /// The end of Blender's log.
     pub log_tail: String,
+}
+
+/// What somebody wants of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobCommand {
+    /// End it: what is leased is stopped, what comes late is not wanted.
+    Cancel,
+    /// Lease nothing more of it; what is leased goes on.
+    Pause,
+    /// Lease it again.
+    Resume,
+    /// Try all its failed frames again, with their attempts forgiven.
+    RetryFailed,
+    /// Render these done frames anew, in a new generation.
+    Rerender(Vec<FrameRange>),
+    /// Serve it before jobs of a lower priority.
+    SetPriority(i32),
+}
+
+/// What its owner wants of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentCommand {
+    /// Finish the frames in work and lease nothing more.
+    Drain,
+    /// Lease and work again; also ends being set aside.
+    Resume,
+    /// Get no work, until it is resumed.
+    SetAside,
+    /// Be no longer known, until it registers again. Only for one that is not there.
+    Forget,
+}
+
+/// Which jobs are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Only those in this state.
+    pub state: Option<JobState>,
+    /// Only those older than this one.
+    pub before: Option<JobId>,
+    /// At most this many.
+    pub limit: u32,
 }
 
 /// What the queue keeps, and what may be done with it.
@@ -192,8 +295,14 @@ pub trait Store: Send + Sync + 'static {
     /// The manifest of a scene.
     async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError>;
 
-    /// Queues a job.
-    async fn submit(&self, job: NewJob) -> Result<(), StoreError>;
+    /// Queues a job, unless its submission has been queued before: then it is that job. Returns its id.
+    async fn submit(&self, job: NewJob) -> Result<JobId, StoreError>;
+
+    /// Does to a job what somebody wants.
+    async fn control_job(&self, job: JobId, command: JobCommand) -> Result<(), StoreError>;
+
+    /// Does to an agent what its owner wants.
+    async fn control_agent(&self, agent: AgentId, command: AgentCommand) -> Result<(), StoreError>;
 
     /// A job as its watchers see it; `None` when there is none.
     async fn job(&self, job: JobId) -> Result<Option<JobReport>, StoreError>;
@@ -201,11 +310,15 @@ pub trait Store: Send + Sync + 'static {
     /// Makes an agent known. A new incarnation ends the leases of those before, without an attempt.
     async fn register(&self, registration: Registration) -> Result<(), StoreError>;
 
+    /// An agent ends: what it holds goes back, without an attempt. A life that is not the present one ends nothing.
+    async fn leave(&self, agent: AgentId, incarnation: Incarnation) -> Result<(), StoreError>;
+
     /// Carves a batch off the oldest job with pending frames and leases it; `None` when nothing is pending.
     async fn lease(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError>;
 
-    /// Renews the leases that an agent names, and says which of their frames it still holds.
-    async fn renew(&self, beat: Beat) -> Result<Vec<LeaseVerdict>, StoreError>;
+    /// Renews the leases that an agent names, and says what became of each. What it holds and has not named for a heartbeat
+    /// interval goes back; the frame in work of a lease that has ended is re-adopted if nobody else has it.
+    async fn renew(&self, beat: Beat) -> Result<HeartbeatAnswer, StoreError>;
 
     /// What would become of a frame if it were delivered now: `None` when it would be recorded.
     async fn foresee(
@@ -213,6 +326,7 @@ pub trait Store: Send + Sync + 'static {
         lease: LeaseId,
         job: JobId,
         frame: FrameNumber,
+        generation: u32,
     ) -> Result<Option<UploadOutcome>, StoreError>;
 
     /// Records a frame as done, whoever holds it, if nobody has. An ended lease may still do this, and only this.
@@ -229,6 +343,32 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends the leases that have run out. Returns how many.
     async fn sweep(&self) -> Result<usize, StoreError>;
+
+    /// Jobs, youngest first.
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobSummary>, StoreError>;
+
+    /// The recorded frames of a job with their files, by number, after `after`: at most `limit`.
+    async fn frames(
+        &self,
+        job: JobId,
+        after: Option<FrameNumber>,
+        limit: u32,
+    ) -> Result<Vec<RecordedFrame>, StoreError>;
+
+    /// The ended attempts of a job, or of one of its frames, oldest first.
+    async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError>;
+
+    /// The agents that are known, by name.
+    async fn agents(&self) -> Result<Vec<AgentReport>, StoreError>;
+
+    /// Events after `after`, oldest first: at most `limit`.
+    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// The number of the latest event.
+    async fn latest_event(&self) -> Result<u64, StoreError>;
+
+    /// Changes each time that there are new events, after they have been committed.
+    fn events_made(&self) -> watch::Receiver<()>;
 
     /// Jobs that can still change, each with the keys of all the blobs that its frames refer to.
     async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError>;

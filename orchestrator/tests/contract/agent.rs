@@ -78,7 +78,7 @@ impl Agent {
     }
 
     pub(crate) fn lease_request(&self, request: &str) -> Request {
-        let body = json!({"agentId": self.id, "incarnation": self.incarnation, "requestId": request});
+        let body = json!({"agentId": self.id, "incarnation": self.incarnation, "requestId": request, "memoryAvailableBytes": 8_000_000_000_u64});
         post("/lease", &body)
     }
 
@@ -110,7 +110,8 @@ impl Agent {
         assert_eq!(answer.status, 200, "{answer:?}");
         let verdicts = answer.json()["leases"].clone();
         assert_eq!((&verdicts[0]["leaseId"], &verdicts[1]), (&lease.into(), &Value::Null), "{verdicts}");
-        verdicts[0]["frames"].clone()
+        let standing = &verdicts[0]["standing"];
+        if standing["verdict"] == "renewed" { standing["frames"].clone() } else { json!([]) }
     }
 
     pub(crate) fn put(&self, lease: &Grant, frame: i64) -> Answer {
@@ -134,7 +135,7 @@ impl Agent {
     }
 
     pub(crate) fn fail(&self, lease: &Grant, frame: i64, cause: &str, message: &str) {
-        let report = json!({"frame": frame, "cause": cause, "message": message, "logTail": "the log's end"});
+        let report = json!({"frame": frame, "cause": cause, "message": message, "logTail": "the log's end", "peakMemoryBytes": null});
         assert_no_content(&post(&format!("/leases/{}/failures", lease.id), &report).send(self.to));
     }
 
@@ -197,7 +198,7 @@ impl Upload {
     /// One PNG, and the truth about it.
     pub(crate) fn of(lease: &Grant) -> Self {
         let upload = Self {
-            meta: json!({"jobId": lease.job, "renderMs": 1500, "peakMemoryBytes": 300_000_000, "files": []}),
+            meta: json!({"jobId": lease.job, "generation": 1, "renderMs": 1500, "peakMemoryBytes": 300_000_000, "files": []}),
             files: Vec::new(),
         };
         upload.file("0001.png", &PNG)

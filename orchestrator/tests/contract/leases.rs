@@ -69,11 +69,14 @@ fn a_waiting_request_is_held_open_and_answered_by_every_kind_of_work() {
     let lease = Grant::of(&waiting.answer());
 
     let mut waiting = wait();
-    mill.fail(&lease, 1, "crashed", "it died");
-    let lease = Grant::of(&waiting.answer());
-
-    let mut waiting = wait();
     mill.complete(&lease);
+    let lease = Grant::of(&waiting.answer());
+    mill.complete(&lease);
+
+    // A failed frame is for another agent.
+    let lease = barn.lease();
+    let mut waiting = wait();
+    barn.fail(&lease, 1, "crashed", "it died");
     let lease = Grant::of(&waiting.answer());
     mill.complete(&lease);
 
@@ -87,7 +90,7 @@ fn a_waiting_request_is_held_open_and_answered_by_every_kind_of_work() {
 fn an_unknown_lease_is_told_so() {
     let farm = Farm::start();
     let lease = lease_id();
-    let failure = json!({"frame": 1, "cause": "crashed", "message": "", "logTail": ""});
+    let failure = json!({"frame": 1, "cause": "crashed", "message": "", "logTail": "", "peakMemoryBytes": null});
     for (call, body) in [("failures", failure), ("release", json!({"frames": [1]})), ("complete", json!({}))] {
         let answer = post(&format!("/leases/{lease}/{call}"), &body).send(farm.address);
         answer.assert_problem(404, "urn:haywain:unknown-lease");
@@ -101,12 +104,15 @@ fn what_is_no_call_is_refused_as_a_problem() {
     farm.submit(&json!({"from": 1, "to": 20}));
     let lease = agent.lease();
     let failures = format!("/leases/{}/failures", lease.id);
-    let cause = json!({"frame": 1, "cause": "gremlins", "message": "", "logTail": ""});
-    let frame = json!({"frame": 1_048_575, "cause": "crashed", "message": "", "logTail": ""});
+    let cause = json!({"frame": 1, "cause": "gremlins", "message": "", "logTail": "", "peakMemoryBytes": null});
+    let frame = json!({"frame": 1_048_575, "cause": "crashed", "message": "", "logTail": "", "peakMemoryBytes": null});
     for (path, body) in [
         ("/lease", json!({})),
-        ("/lease", json!({"agentId": "barn", "incarnation": 1, "requestId": request_id()})),
-        ("/lease", json!({"agentId": agent.id, "incarnation": -1, "requestId": request_id()})),
+        ("/lease", json!({"agentId": "barn", "incarnation": 1, "requestId": request_id(), "memoryAvailableBytes": 0})),
+        (
+            "/lease",
+            json!({"agentId": agent.id, "incarnation": -1, "requestId": request_id(), "memoryAvailableBytes": 0}),
+        ),
         (failures.as_str(), cause),
         (failures.as_str(), frame),
         ("/leases/barn/release", json!({"frames": []})),

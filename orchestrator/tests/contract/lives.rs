@@ -103,13 +103,14 @@ fn a_heartbeat_says_which_frames_are_still_held() {
     let nobody_s = lease_id();
     let answer = barn.heartbeat(&json!([held(&lease.id), held(&other.id), held(&nobody_s)]));
     assert_eq!(answer.status, 200);
-    let verdicts = json!({"leases": [
-        {"leaseId": lease.id, "frames": [{"from": 2, "to": 2}, {"from": 4, "to": 5}]},
-        {"leaseId": other.id, "frames": []},
-        {"leaseId": nobody_s, "frames": []},
+    let unknown = json!({"verdict": "revoked", "reason": "unknown"});
+    let verdicts = json!({"agent": "run", "leases": [
+        {"leaseId": lease.id, "standing": {"verdict": "renewed", "frames": [{"from": 2, "to": 2}, {"from": 4, "to": 5}]}},
+        {"leaseId": other.id, "standing": unknown},
+        {"leaseId": nobody_s, "standing": unknown},
     ]});
     assert_eq!(answer.json(), verdicts);
-    assert_eq!(barn.heartbeat(&json!([])).json(), json!({"leases": []}));
+    assert_eq!(barn.heartbeat(&json!([])).json(), json!({"agent": "run", "leases": []}));
     for frame in [2, 4, 5] {
         barn.deliver(&lease, frame);
     }

@@ -6,6 +6,7 @@
 
 mod agent;
 mod bad_input;
+mod control;
 mod durability;
 mod hostile;
 mod leases;

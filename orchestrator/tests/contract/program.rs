@@ -233,7 +233,7 @@ fn a_signal_ends_it_well_even_while_calls_are_open() {
         assert_eq!(idle.answer().status, 404);
         program.logged("finished processing request");
         let mut poll = Wire::connect(address);
-        let lease = json!({"agentId": agent, "incarnation": 1, "requestId": request_id()});
+        let lease = json!({"agentId": agent, "incarnation": 1, "requestId": request_id(), "memoryAvailableBytes": 0});
         poll.send(&post("/lease", &lease).bytes());
         program.logged("started processing request");
 

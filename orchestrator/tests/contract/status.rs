@@ -150,7 +150,7 @@ fn json_is_the_whole_job_while_it_runs() {
     assert_eq!(running["frames"], frames);
     let batch = json!({
         "frames": {"from": 1, "to": 5}, "remaining": [{"from": 2, "to": 5}], "agentId": agent.id, "agent": "the barn's",
-        "frameInWork": 2, "fraction": 0.25,
+        "frameInWork": 2, "fraction": 0.25, "logTail": "",
     });
     assert_eq!(running["batches"], json!([batch]));
     let share = json!({"agentId": agent.id, "agent": "the barn's", "frames": 1, "renderMs": 1500});

@@ -154,6 +154,15 @@ impl Wire {
         }
     }
 
+    /// What has come since the last look, up to the end of the first line that has these words.
+    pub(crate) fn until(&mut self, words: &str) -> String {
+        let mut come = String::new();
+        while !come.contains(words) {
+            come += &String::from_utf8(self.up_to("\n")).unwrap();
+        }
+        come
+    }
+
     /// All that comes until the other end closes, which it must.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.more() {}

@@ -40,7 +40,7 @@ from haywain.blendfile import OWN_VERSION
 from haywain.channel import Channel
 from haywain.failures import Failure, classify, describe
 from haywain.opening import load_to_render, open_scene
-from haywain.rendering import render_frame
+from haywain.rendering import peak_memory_bytes, render_frame
 
 PROTOCOL = 1
 
@@ -80,7 +80,9 @@ class Session:
 
     def answer(self, command):
         """Runs a command; whatever goes wrong in it becomes its answer."""
-        about = {"frame": command["frame"]} if isinstance(command, dict) and "frame" in command else {}
+        about = {"peakMemoryBytes": peak_memory_bytes()}
+        if isinstance(command, dict) and "frame" in command:
+            about["frame"] = command["frame"]
         try:
             self.run(command)
         except Failure as failure:

@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use haywain_shared::ids::LeaseId;
 use haywain_shared::protocol::{
-    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, RegisterAnswer, RegisterRequest,
-    ReleaseRequest,
+    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, RegisterAnswer,
+    RegisterRequest, ReleaseRequest,
 };
 
 use crate::api::App;
@@ -24,8 +24,7 @@ pub(super) async fn register(
         agent: request.agent_id,
         incarnation: request.incarnation,
         name: request.name,
-        slots: request.slots,
-        facts: AgentFacts { machine: request.machine, blenders: request.blenders },
+        facts: AgentFacts { slots: request.slots, machine: request.machine, blenders: request.blenders },
     };
     app.store.register(registration).await?;
     let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -37,7 +36,12 @@ pub(super) async fn register(
 }
 
 pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseRequest>) -> Result<Response, Failed> {
-    let ask = LeaseAsk { agent: request.agent_id, incarnation: request.incarnation, request: request.request_id };
+    let ask = LeaseAsk {
+        agent: request.agent_id,
+        incarnation: request.incarnation,
+        request: request.request_id,
+        memory_available_bytes: request.memory_available_bytes,
+    };
     let Some(lease) = next_lease(&*app.store, ask, app.intervals.poll, &app.stop).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
@@ -45,24 +49,22 @@ pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseReque
         lease = %lease.id, epoch = lease.epoch, job = %lease.job, agent = %request.agent_id, frames = %lease.frames,
         "batch leased"
     );
-    let grant = LeaseGrant {
-        lease_id: lease.id,
-        epoch: lease.epoch,
-        job_id: lease.job,
-        scene: lease.scene,
-        frames: lease.frames,
-    };
-    Ok(Json(grant).into_response())
+    Ok(Json(LeaseGrant::from(lease)).into_response())
 }
 
 pub(super) async fn heartbeat(
     State(app): State<App>,
     Json(request): Json<HeartbeatRequest>,
 ) -> Result<Json<HeartbeatAnswer>, Failed> {
-    let beat =
-        Beat { agent: request.agent_id, incarnation: request.incarnation, slots: request.slots, held: request.leases };
-    let leases = app.store.renew(beat).await?;
-    Ok(Json(HeartbeatAnswer { leases }))
+    let beat = Beat {
+        agent: request.agent_id,
+        incarnation: request.incarnation,
+        sequence: request.sequence,
+        slots: request.slots,
+        sample: request.sample,
+        held: request.leases,
+    };
+    Ok(Json(app.store.renew(beat).await?))
 }
 
 pub(super) async fn fail(
@@ -71,8 +73,8 @@ pub(super) async fn fail(
     Json(report): Json<FailureReport>,
 ) -> Result<StatusCode, Failed> {
     tracing::warn!(%lease, frame = %report.frame, cause = %report.cause, reason = report.message, "attempt failed");
-    let FailureReport { frame, cause, message, log_tail } = report;
-    app.store.fail(Failure { lease, frame, cause, message, log_tail }).await?;
+    let FailureReport { frame, cause, peak_memory_bytes, message, log_tail } = report;
+    app.store.fail(Failure { lease, frame, cause, peak_memory_bytes, message, log_tail }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -87,5 +89,11 @@ pub(super) async fn release(
 
 pub(super) async fn complete(State(app): State<App>, Path(lease): Path<LeaseId>) -> Result<StatusCode, Failed> {
     app.store.complete(lease).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn leave(State(app): State<App>, Json(request): Json<LeaveRequest>) -> Result<StatusCode, Failed> {
+    tracing::info!(agent = %request.agent_id, "agent leaves");
+    app.store.leave(request.agent_id, request.incarnation).await?;
     Ok(StatusCode::NO_CONTENT)
 }

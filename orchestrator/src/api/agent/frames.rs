@@ -56,7 +56,7 @@ async fn take_in(
     parts: &mut Multipart,
 ) -> Result<UploadOutcome, Failed> {
     let upload = read_meta(parts).await?;
-    if let Some(outcome) = app.store.foresee(lease, upload.job_id, frame).await? {
+    if let Some(outcome) = app.store.foresee(lease, upload.job_id, frame, upload.generation).await? {
         return Ok(outcome);
     }
     let mut stored = Vec::with_capacity(upload.files.len());
@@ -70,6 +70,7 @@ async fn take_in(
         lease,
         job: upload.job_id,
         frame,
+        generation: upload.generation,
         render_ms: upload.render_ms,
         peak_memory_bytes: upload.peak_memory_bytes,
         files: stored,

@@ -20,6 +20,7 @@ pub(super) fn router() -> Router<App> {
         .route("/register", post(calls::register))
         .route("/lease", post(calls::lease))
         .route("/heartbeat", post(calls::heartbeat))
+        .route("/leave", post(calls::leave))
         .route("/leases/{lease}/frames/{frame}", upload)
         .route("/leases/{lease}/failures", post(calls::fail))
         .route("/leases/{lease}/release", post(calls::release))

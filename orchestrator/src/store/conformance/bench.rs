@@ -10,18 +10,25 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
 use haywain_shared::job::JobReport;
-use haywain_shared::protocol::{HeldLease, MachineFacts, UploadOutcome};
-use haywain_shared::scene::Manifest;
+use haywain_shared::protocol::{HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, UploadOutcome};
+use haywain_shared::scene::{Manifest, SceneId};
 
 use crate::clock::HeldClock;
+use crate::queue::submission::Limits;
 use crate::store::{
     AgentFacts, Beat, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Store, StoreError, StoredFile,
 };
 
 /// How long leases last in these cases.
 pub(in crate::store) const TTL: Duration = Duration::from_secs(20);
-/// How long the store may be left alone before nobody is blamed for silence.
-pub(in crate::store) const HEARING: Duration = Duration::from_secs(5);
+/// The time from one heartbeat to the next; left alone for longer, the store blames nobody for silence.
+pub(in crate::store) const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// The memory that agents have in these cases, and the peak of what they fail at.
+pub(super) const GIB: u64 = 1 << 30;
+
+/// What every machine says of itself.
+pub(super) const SAMPLE: MachineSample = MachineSample { cores_busy: 1.0, memory_available_bytes: GIB };
 
 type Opened = Pin<Box<dyn Future<Output = Arc<dyn Store>>>>;
 
@@ -46,7 +53,7 @@ impl Bench {
         let manifest = Manifest::of_one_file("a.blend", 1, Sha256Digest::of(b"a"));
         let scene = self.store.keep_scene(manifest).await.unwrap();
         let id = JobId::generate();
-        self.store.submit(NewJob { id, name: None, scene, frames: range(from, to), batch_size }).await.unwrap();
+        self.store.submit(NewJob { batch_size, ..new_job(id, scene, range(from, to)) }).await.unwrap();
         // Jobs are told apart by their age, and the clock stands still.
         self.clock.advance(Duration::from_millis(1));
         id
@@ -61,25 +68,54 @@ impl Bench {
     pub(super) async fn register(&self, agent: AgentId, incarnation: u32) -> Result<(), StoreError> {
         let machine =
             MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: 1 };
-        let facts = AgentFacts { machine, blenders: Vec::new() };
+        let facts = AgentFacts { slots: 1, machine, blenders: Vec::new() };
         let incarnation = Incarnation(incarnation);
-        self.store.register(Registration { agent, incarnation, name: "test".to_owned(), slots: 1, facts }).await
+        self.store.register(Registration { agent, incarnation, name: "test".to_owned(), facts }).await
     }
 
     pub(super) async fn ask(&self, agent: AgentId, request: RequestId) -> Result<Option<Lease>, StoreError> {
-        self.store.lease(LeaseAsk { agent, incarnation: Incarnation(1), request }).await
+        self.store.lease(LeaseAsk { agent, incarnation: Incarnation(1), request, memory_available_bytes: GIB }).await
+    }
+
+    /// A lease for an agent with so much memory, if there is one for it.
+    pub(super) async fn lease_with(&self, agent: AgentId, memory_available_bytes: u64) -> Option<Lease> {
+        let request = RequestId::generate();
+        let ask = LeaseAsk { agent, incarnation: Incarnation(1), request, memory_available_bytes };
+        self.store.lease(ask).await.unwrap()
     }
 
     pub(super) async fn lease(&self, agent: AgentId) -> Lease {
         self.ask(agent, RequestId::generate()).await.unwrap().expect("something is pending")
     }
 
+    /// A heartbeat that names some leases, each with its frame in work.
+    pub(super) async fn heartbeat(&self, agent: AgentId, held: &[(&Lease, Option<i64>)]) -> HeartbeatAnswer {
+        let held = held.iter().map(|(lease, in_work)| HeldLease {
+            lease_id: lease.id,
+            frame: in_work.map(frame),
+            fraction: 0.5,
+            frames_done: 0,
+            log_tail: "rendering".to_owned(),
+        });
+        let beat =
+            Beat { agent, incarnation: Incarnation(1), sequence: 0, slots: 1, sample: SAMPLE, held: held.collect() };
+        self.store.renew(beat).await.unwrap()
+    }
+
+    /// What a heartbeat that names one lease is told about it.
+    pub(super) async fn standing(&self, agent: AgentId, lease: &Lease, in_work: Option<i64>) -> LeaseStanding {
+        let mut answer = self.heartbeat(agent, &[(lease, in_work)]).await;
+        assert_eq!(answer.leases.len(), 1);
+        answer.leases.remove(0).standing
+    }
+
+    /// The frames that a heartbeat that names one lease is told it still holds.
     pub(super) async fn beat(&self, agent: AgentId, lease: &Lease, in_work: Option<i64>) -> Vec<FrameRange> {
-        let held = HeldLease { lease_id: lease.id, frame: in_work.map(frame), fraction: 0.5, frames_done: 0 };
-        let beat = Beat { agent, incarnation: Incarnation(1), slots: 1, held: vec![held] };
-        let mut verdicts = self.store.renew(beat).await.unwrap();
-        assert_eq!(verdicts.len(), 1);
-        verdicts.remove(0).frames
+        match self.standing(agent, lease, in_work).await {
+            LeaseStanding::Renewed { frames } => frames,
+            LeaseStanding::Revoked { .. } => Vec::new(),
+            LeaseStanding::Readopted { grant } => panic!("re-adopted: {grant:?}"),
+        }
     }
 
     pub(super) async fn deliver(&self, lease: &Lease, number: i64) -> Result<UploadOutcome, StoreError> {
@@ -95,6 +131,7 @@ impl Bench {
             lease: lease.id,
             job: lease.job,
             frame: frame(number),
+            generation: lease.generation,
             render_ms: 100,
             peak_memory_bytes: None,
             files: vec![file],
@@ -107,6 +144,7 @@ impl Bench {
             lease: lease.id,
             frame: frame(number),
             cause,
+            peak_memory_bytes: Some(GIB),
             message: format!("{cause} it is"),
             log_tail: "the log".to_owned(),
         };
@@ -155,6 +193,11 @@ impl Bench {
         [frames.pending, frames.leased, frames.done, frames.failed]
             .map(|ranges| ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
+}
+
+/// A job with nothing special about it.
+pub(super) fn new_job(id: JobId, scene: SceneId, frames: FrameRange) -> NewJob {
+    NewJob { id, name: None, scene, frames, batch_size: 5, priority: 0, limits: Limits::default(), idempotency: None }
 }
 
 pub(super) fn frame(number: i64) -> FrameNumber {

@@ -2,6 +2,13 @@
 //! stands still until it moves it, and can open that store anew as a restart would.
 
 mod bench;
+mod control;
+mod renewals;
+mod retries;
+
+pub(super) use self::control::*;
+pub(super) use self::renewals::*;
+pub(super) use self::retries::*;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
@@ -10,9 +17,9 @@ use haywain_shared::job::JobState;
 use haywain_shared::protocol::UploadOutcome;
 use haywain_shared::scene::Manifest;
 
-pub(super) use self::bench::{Bench, HEARING, TTL};
-use self::bench::{frame, range};
-use super::{Beat, Lease, NewJob, StoreError};
+pub(super) use self::bench::{Bench, HEARTBEAT, TTL};
+use self::bench::{SAMPLE, frame, new_job, range};
+use super::{AgentCommand, Beat, Lease, StoreError};
 
 /// Declares the cases, and a macro that makes each a test of some store.
 macro_rules! cases {
@@ -55,6 +62,35 @@ cases! {
     completing_a_lease_gives_back_what_is_left
     whoever_waits_for_work_hears_of_it
     unfinished_jobs_name_their_blobs
+    a_repeated_submission_is_the_same_job
+    urgent_jobs_are_served_first
+    a_cancelled_job_is_over_at_once
+    a_paused_job_gives_nothing_out
+    moves_that_make_no_sense_are_refused
+    retried_frames_start_afresh
+    a_rerender_raises_the_generation
+    a_delivery_of_an_earlier_generation_is_superseded
+    a_drained_agent_gets_no_work_until_it_is_resumed
+    an_agent_that_is_set_aside_gets_no_work_until_it_is_resumed
+    only_an_agent_that_is_gone_can_be_forgotten
+    an_agent_that_leaves_gives_everything_back
+    lists_are_filtered_and_paged
+    events_tell_what_has_changed
+    the_frame_in_work_is_readopted_unless_somebody_has_it
+    a_readoption_survives_the_loss_of_its_answer
+    a_repeated_request_renews_the_lease_that_it_gets
+    an_overtaken_heartbeat_changes_nothing
+    a_lease_that_its_agent_does_not_name_goes_back_without_an_attempt
+    a_cancelled_job_s_leases_are_revoked
+    a_silent_agent_s_frame_is_backed_up_and_the_first_to_deliver_wins
+    a_frame_is_pending_again_only_when_primary_and_backup_have_both_ended
+    a_backup_that_fails_leaves_the_frame_with_its_primary
+    a_failed_frame_goes_to_another_agent_first
+    a_frame_that_ran_out_of_memory_goes_to_a_larger_machine
+    a_job_says_how_often_its_frames_are_tried
+    a_scene_is_blamed_only_with_a_second_opinion
+    an_agent_that_fails_on_several_jobs_is_set_aside_and_forgiven
+    attempts_are_kept
 }
 
 pub(super) async fn a_job_is_carved_at_the_lease_and_completes_with_its_last_frame(bench: Bench) {
@@ -137,7 +173,7 @@ pub(super) async fn only_known_agents_in_their_present_life_are_served(mut bench
 
     let agent = bench.agent().await;
     bench.register(agent, 2).await.unwrap();
-    let beat = Beat { agent, incarnation: Incarnation(1), slots: 1, held: Vec::new() };
+    let beat = Beat { agent, incarnation: Incarnation(1), sequence: 0, slots: 1, sample: SAMPLE, held: Vec::new() };
     for restart in [false, true] {
         if restart {
             bench.restart().await;
@@ -157,7 +193,7 @@ pub(super) async fn only_known_agents_in_their_present_life_are_served(mut bench
 pub(super) async fn a_scene_must_be_kept_before_it_is_rendered(bench: Bench) {
     let manifest = Manifest::of_one_file("b.blend", 7, Sha256Digest::of(b"b"));
     let scene = manifest.id();
-    let job = NewJob { id: JobId::generate(), name: None, scene, frames: range(1, 1), batch_size: 1 };
+    let job = new_job(JobId::generate(), scene, range(1, 1));
     let answer = bench.store.submit(job.clone()).await;
     assert!(matches!(answer, Err(StoreError::UnknownScene(_))), "{answer:?}");
     assert!(matches!(bench.store.scene(scene).await, Err(StoreError::UnknownScene(_))));
@@ -173,7 +209,7 @@ pub(super) async fn a_frame_is_recorded_once(bench: Bench) {
     let job = bench.submit(1, 2, 5).await;
     let agent = bench.agent().await;
     let lease = bench.lease(agent).await;
-    let foresee = || bench.store.foresee(lease.id, job, frame(1));
+    let foresee = || bench.store.foresee(lease.id, job, frame(1), 1);
     assert_eq!(foresee().await.unwrap(), None);
     assert_eq!(bench.deliver(&lease, 1).await.unwrap(), UploadOutcome::Recorded);
     assert_eq!(foresee().await.unwrap(), Some(UploadOutcome::AlreadyRecorded));
@@ -202,7 +238,7 @@ pub(super) async fn a_late_frame_takes_the_work_from_its_new_holder(bench: Bench
 
     assert_eq!(bench.deliver(&old, 1).await.unwrap(), UploadOutcome::Recorded);
     assert_eq!(bench.beat(fast, &new, Some(1)).await, []);
-    assert_eq!(bench.store.foresee(new.id, job, frame(1)).await.unwrap(), Some(UploadOutcome::Superseded));
+    assert_eq!(bench.store.foresee(new.id, job, frame(1), 1).await.unwrap(), Some(UploadOutcome::Superseded));
     assert_eq!(bench.deliver(&new, 1).await.unwrap(), UploadOutcome::Superseded);
     assert_eq!(bench.job(job).await.state, JobState::Completed);
 }
@@ -213,14 +249,15 @@ pub(super) async fn a_frame_must_be_the_lease_s(bench: Bench) {
     let agent = bench.agent().await;
     let lease = bench.lease(agent).await;
     assert_eq!((lease.job, lease.frames), (job, range(1, 1)));
-    for (lease, number) in
-        [(lease.clone(), 2), (Lease { job: other, ..lease.clone() }, 1), (Lease { job: JobId::generate(), ..lease }, 1)]
-    {
+    for (lease, number) in [
+        (lease.clone(), 2),
+        (Lease { job: other, ..lease.clone() }, 1),
+        (Lease { job: JobId::generate(), ..lease.clone() }, 1),
+    ] {
         let answer = bench.deliver(&lease, number).await;
         assert!(matches!(answer, Err(StoreError::NotInLease { .. })), "{answer:?}");
     }
-    let unknown =
-        Lease { id: LeaseId::generate(), epoch: 9, job, scene: bench.job(job).await.scene, frames: range(1, 1) };
+    let unknown = Lease { id: LeaseId::generate(), ..lease.clone() };
     let answer = bench.deliver(&unknown, 1).await;
     assert!(matches!(answer, Err(StoreError::UnknownLease(_))), "{answer:?}");
 }
@@ -241,7 +278,7 @@ pub(super) async fn a_lease_runs_out_without_heartbeats(bench: Bench) {
     assert_eq!(bench.frames(job).await, ["", "1", "", ""]);
     assert_eq!(bench.pass(1).await, 1);
     assert_eq!(bench.frames(job).await, ["1", "", "", ""]);
-    assert_eq!(bench.beat(agent, &lease, Some(1)).await, []);
+    assert_eq!(bench.beat(agent, &lease, None).await, []);
 }
 
 pub(super) async fn only_the_frame_in_work_is_charged_with_an_expiry(bench: Bench) {
@@ -364,6 +401,8 @@ pub(super) async fn the_scene_s_fault_fails_the_job(bench: Bench) {
     let (one, two) = (bench.agent().await, bench.agent().await);
     let mine = bench.lease(one).await;
     let theirs = bench.lease(two).await;
+    // Nobody else is there to ask any more.
+    bench.store.control_agent(two, AgentCommand::Drain).await.unwrap();
     bench.fail(&mine, 1, Cause::MissingFile).await;
     let report = bench.job(job).await;
     assert_eq!(report.scene_fault.unwrap().message, "missing_file it is");

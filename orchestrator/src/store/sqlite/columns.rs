@@ -1,5 +1,8 @@
 //! From columns to the types that the rest of the store works with, and from the database's errors to the store's.
 
+use std::time::Duration;
+
+use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId};
@@ -30,6 +33,10 @@ fn bytes<const N: usize>(row: &SqliteRow, column: &str) -> Result<[u8; N], Store
     get::<&[u8]>(row, column)?.try_into().map_err(|_| damaged(column))
 }
 
+pub(super) fn optional_bytes<const N: usize>(row: &SqliteRow, column: &str) -> Result<Option<[u8; N]>, StoreError> {
+    get::<Option<&[u8]>>(row, column)?.map(|bytes| bytes.try_into().map_err(|_| damaged(column))).transpose()
+}
+
 pub(super) fn job_id(row: &SqliteRow, column: &str) -> Result<JobId, StoreError> {
     bytes(row, column).map(JobId::from_bytes)
 }
@@ -43,7 +50,11 @@ pub(super) fn lease_id(row: &SqliteRow, column: &str) -> Result<LeaseId, StoreEr
 }
 
 pub(super) fn scene_id(row: &SqliteRow, column: &str) -> Result<SceneId, StoreError> {
-    bytes(row, column).map(|bytes| SceneId::from(Sha256Digest::from_bytes(bytes)))
+    digest(row, column).map(SceneId::from)
+}
+
+pub(super) fn digest(row: &SqliteRow, column: &str) -> Result<Sha256Digest, StoreError> {
+    bytes(row, column).map(Sha256Digest::from_bytes)
 }
 
 pub(super) fn integer(row: &SqliteRow, column: &str) -> Result<i64, StoreError> {
@@ -58,6 +69,33 @@ pub(super) fn count(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
     u64::try_from(integer(row, column)?).map_err(|_| damaged(column))
 }
 
+pub(super) fn small(row: &SqliteRow, column: &str) -> Result<u32, StoreError> {
+    u32::try_from(integer(row, column)?).map_err(|_| damaged(column))
+}
+
+pub(super) fn optional_count(row: &SqliteRow, column: &str) -> Result<Option<u64>, StoreError> {
+    optional_integer(row, column)?.map(|number| u64::try_from(number).map_err(|_| damaged(column))).transpose()
+}
+
+pub(super) fn optional_duration(row: &SqliteRow, column: &str) -> Result<Option<Duration>, StoreError> {
+    Ok(optional_count(row, column)?.map(Duration::from_millis))
+}
+
+pub(super) fn moment(row: &SqliteRow, column: &str) -> Result<jiff::Timestamp, StoreError> {
+    jiff::Timestamp::from_millisecond(integer(row, column)?).map_err(|_| damaged(column))
+}
+
+pub(super) fn optional_moment(row: &SqliteRow, column: &str) -> Result<Option<jiff::Timestamp>, StoreError> {
+    optional_integer(row, column)?
+        .map(|ms| jiff::Timestamp::from_millisecond(ms).map_err(|_| damaged(column)))
+        .transpose()
+}
+
+/// A word that stands for a cause.
+pub(super) fn optional_cause(row: &SqliteRow, column: &str) -> Result<Option<Cause>, StoreError> {
+    Ok(optional_text(row, column)?.as_deref().and_then(Cause::from_word))
+}
+
 pub(super) fn text(row: &SqliteRow, column: &str) -> Result<String, StoreError> {
     get(row, column)
 }
@@ -70,9 +108,18 @@ pub(super) fn frame(row: &SqliteRow, column: &str) -> Result<FrameNumber, StoreE
     FrameNumber::try_from(integer(row, column)?).map_err(|_| damaged(column))
 }
 
+pub(super) fn optional_frame(row: &SqliteRow, column: &str) -> Result<Option<FrameNumber>, StoreError> {
+    optional_integer(row, column)?.map(|number| FrameNumber::try_from(number).map_err(|_| damaged(column))).transpose()
+}
+
 /// The range in columns `first` and `last`.
 pub(super) fn range(row: &SqliteRow) -> Result<FrameRange, StoreError> {
     FrameRange::new(frame(row, "first")?, frame(row, "last")?).map_err(|_| damaged("last"))
+}
+
+/// A duration as SQLite keeps it.
+pub(super) fn as_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A count as SQLite keeps it.

@@ -1,54 +1,45 @@
-//! Frames that come back, or don't: the two ways in which an attempt ends.
+//! Frames that come back.
 
-use haywain_shared::cause::Cause;
-use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, LeaseId};
-use haywain_shared::protocol::UploadOutcome;
-use sqlx::SqliteConnection;
+use haywain_shared::job::{EventKind, RecordedFrame};
+use haywain_shared::protocol::{OutputFile, UploadOutcome};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, SqlitePool};
 
-use super::columns::{as_integer, database_error, integer, lease_id, range, text};
-use super::jobs::{CountChange, Shelf, change_counts, shelve};
+use super::attempts;
+use super::columns::{
+    as_integer, count, database_error, digest, frame, integer, lease_id, moment, optional_count, small, text,
+};
+use super::events::{self, Subject};
+use super::jobs::{CountChange, change_counts};
 use super::leases::{self, LeaseRow};
+use super::shelves::{Shelf, take_from_shelf};
 use super::writer::Tx;
-use crate::queue::retry::{Decision, History, decide};
-use crate::store::{Failure, RenderedFrame, StoreError, StoredFile};
+use crate::queue::state::Control;
+use crate::store::{RenderedFrame, StoreError, StoredFile};
 
-const RECORDED_BY: &str = "/* recorded by */ SELECT epoch FROM frames WHERE job_id = ?1 AND frame = ?2";
+const RECORDED_BY: &str = "/* recorded by */
+    SELECT epoch, generation FROM frames WHERE job_id = ?1 AND frame = ?2 AND generation >= ?3 ORDER BY generation LIMIT 1";
 const HOLDERS: &str = "/* holders of a frame */
-    SELECT lease_frames.epoch, leases.id FROM lease_frames JOIN leases USING (epoch)
+    SELECT lease_frames.epoch, leases.id, leases.generation FROM lease_frames JOIN leases USING (epoch)
     WHERE lease_frames.job_id = ?1 AND frame = ?2";
-const SHELVED: &str = "/* shelved range up to a frame */
-    SELECT first, last FROM ranges WHERE job_id = ?1 AND state = ?2 AND first <= ?3 ORDER BY first DESC LIMIT 1";
 const INSERT_FRAME: &str = "/* insert frame */
-    INSERT INTO frames (job_id, frame, epoch, recorded_ms, render_ms, peak_memory_bytes)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    INSERT INTO frames (job_id, frame, generation, epoch, recorded_ms, render_ms, peak_memory_bytes)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const INSERT_FILE: &str = "/* insert frame file */
-    INSERT INTO frame_files (job_id, frame, name, blob_key, size_bytes, sha256, width, height)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    INSERT INTO frame_files (job_id, frame, generation, name, blob_key, size_bytes, sha256, width, height)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const ADD_SHARE: &str = "/* add to an agent's share */
     INSERT INTO job_agents (job_id, agent_id, frames, render_ms) VALUES (?1, ?2, 1, ?3)
     ON CONFLICT DO UPDATE SET frames = frames + 1, render_ms = render_ms + excluded.render_ms";
-const INSERT_ATTEMPT: &str = "/* insert failed attempt */
-    INSERT INTO failed_attempts (job_id, frame, epoch, ended_ms, cause, message, log_tail)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const CAUSES: &str = "/* causes of a frame */ SELECT cause FROM failed_attempts WHERE job_id = ?1 AND frame = ?2";
-const HOLDS: &str = "/* lease holds a frame */
-    SELECT EXISTS (SELECT 1 FROM lease_frames WHERE epoch = ?1 AND frame = ?2) AS holds";
-const SET_FAULT: &str = "/* set a job's fault */
-    UPDATE jobs SET fault_cause = ?2, fault_message = ?3 WHERE id = ?1 AND fault_cause IS NULL";
-const GIVE_UP_PENDING: &str = "/* give up pending ranges */
-    UPDATE ranges SET state = 'failed' WHERE job_id = ?1 AND state = 'pending'";
-const GIVE_UP_COUNTS: &str = "/* give up pending counts */
-    UPDATE jobs SET failed = failed + pending, pending = 0 WHERE id = ?1";
-
-/// An attempt that ended without a frame.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct EndedAttempt<'a> {
-    pub(super) frame: FrameNumber,
-    pub(super) cause: Cause,
-    pub(super) message: &'a str,
-    pub(super) log_tail: &'a str,
-}
+const PAGE: &str = "/* page of recorded frames */
+    SELECT frame, frames.generation, recorded_ms, render_ms, peak_memory_bytes, agents.name
+    FROM frames JOIN leases USING (epoch) JOIN agents ON agents.id = leases.agent_id
+    WHERE frames.job_id = ?1 AND current = 1 AND (?2 IS NULL OR frame > ?2) ORDER BY frame LIMIT ?3";
+const FILES: &str = "/* files of a frame */
+    SELECT name, size_bytes, sha256, width, height FROM frame_files
+    WHERE job_id = ?1 AND frame = ?2 AND generation = ?3 ORDER BY name";
 
 /// The lease that a frame is delivered under, if it can be: the job is its job, and the frame was in its batch.
 pub(super) async fn lease_of(
@@ -56,13 +47,18 @@ pub(super) async fn lease_of(
     lease: LeaseId,
     job: JobId,
     frame: FrameNumber,
+    generation: u32,
 ) -> Result<LeaseRow, StoreError> {
     let row = leases::find(conn, lease).await?;
-    if row.job == job && row.frames.contains(frame) { Ok(row) } else { Err(StoreError::NotInLease { lease, frame }) }
+    if row.job == job && row.frames.contains(frame) && row.generation == generation {
+        Ok(row)
+    } else {
+        Err(StoreError::NotInLease { lease, frame })
+    }
 }
 
-/// What is to be answered for a frame that somebody has recorded already.
-pub(super) async fn recorded(
+/// What is to be answered for a frame that is not wanted any more: `None` when it is.
+pub(super) async fn unwanted(
     conn: &mut SqliteConnection,
     lease: &LeaseRow,
     frame: FrameNumber,
@@ -70,49 +66,59 @@ pub(super) async fn recorded(
     let row = sqlx::query(RECORDED_BY)
         .bind(&lease.job.as_bytes()[..])
         .bind(frame.get())
+        .bind(lease.generation)
         .fetch_optional(conn)
         .await
         .map_err(database_error)?;
-    let Some(row) = row else { return Ok(None) };
-    let own = integer(&row, "epoch")? == lease.epoch;
-    Ok(Some(if own { UploadOutcome::AlreadyRecorded } else { UploadOutcome::Superseded }))
+    if let Some(row) = row {
+        let own = integer(&row, "epoch")? == lease.epoch;
+        return Ok(Some(if own { UploadOutcome::AlreadyRecorded } else { UploadOutcome::Superseded }));
+    }
+    Ok((lease.control == Control::Cancelled).then_some(UploadOutcome::JobGone))
 }
 
 pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<UploadOutcome, StoreError> {
-    let frame = rendered.frame;
-    let lease = lease_of(&mut tx.conn, rendered.lease, rendered.job, frame).await?;
-    if let Some(outcome) = recorded(&mut tx.conn, &lease, frame).await? {
+    let RenderedFrame { lease, job, frame, generation, render_ms, peak_memory_bytes, files } = rendered;
+    let lease = lease_of(&mut tx.conn, lease, job, frame, generation).await?;
+    if let Some(outcome) = unwanted(&mut tx.conn, &lease, frame).await? {
         return Ok(outcome);
     }
-    let taken = take_from_wherever_it_is(tx, lease.job, frame).await?;
-    change_counts(tx, lease.job, CountChange { done: 1, ..taken }).await?;
+    let Some(taken) = take_from_wherever_it_is(tx, job, frame, generation).await? else {
+        // It is in another generation by now.
+        return Ok(UploadOutcome::Superseded);
+    };
     sqlx::query(INSERT_FRAME)
-        .bind(&lease.job.as_bytes()[..])
+        .bind(&job.as_bytes()[..])
         .bind(frame.get())
+        .bind(generation)
         .bind(lease.epoch)
         .bind(tx.now_ms)
-        .bind(as_integer(rendered.render_ms))
-        .bind(rendered.peak_memory_bytes.map(as_integer))
+        .bind(as_integer(render_ms))
+        .bind(peak_memory_bytes.map(as_integer))
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;
-    for file in rendered.files {
-        insert_file(tx, lease.job, frame, file).await?;
+    for file in files {
+        insert_file(tx, &lease, frame, file).await?;
     }
     sqlx::query(ADD_SHARE)
-        .bind(&lease.job.as_bytes()[..])
+        .bind(&job.as_bytes()[..])
         .bind(&lease.agent.as_bytes()[..])
-        .bind(as_integer(rendered.render_ms))
+        .bind(as_integer(render_ms))
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;
+    attempts::succeeded(tx, &lease, frame, render_ms, peak_memory_bytes).await?;
+    events::note(tx, EventKind::FrameDone, &Subject::job(job).by(lease.agent).at(frame), "").await?;
+    change_counts(tx, job, CountChange { done: 1, ..taken }).await?;
     Ok(UploadOutcome::Recorded)
 }
 
-async fn insert_file(tx: &mut Tx, job: JobId, frame: FrameNumber, file: StoredFile) -> Result<(), StoreError> {
+async fn insert_file(tx: &mut Tx, lease: &LeaseRow, frame: FrameNumber, file: StoredFile) -> Result<(), StoreError> {
     sqlx::query(INSERT_FILE)
-        .bind(&job.as_bytes()[..])
+        .bind(&lease.job.as_bytes()[..])
         .bind(frame.get())
+        .bind(lease.generation)
         .bind(file.name)
         .bind(file.blob_key)
         .bind(as_integer(file.size_bytes))
@@ -125,8 +131,14 @@ async fn insert_file(tx: &mut Tx, job: JobId, frame: FrameNumber, file: StoredFi
         .map_err(database_error)
 }
 
-/// Takes a frame that is not done out of its home, which is one of three, and says which counter that lowers.
-async fn take_from_wherever_it_is(tx: &mut Tx, job: JobId, frame: FrameNumber) -> Result<CountChange, StoreError> {
+/// Takes a frame of a generation that is not done out of its home, which is one of three, and says which counter that
+/// lowers. `None` when the frame is in another generation.
+async fn take_from_wherever_it_is(
+    tx: &mut Tx,
+    job: JobId,
+    frame: FrameNumber,
+    generation: u32,
+) -> Result<Option<CountChange>, StoreError> {
     let holders = sqlx::query(HOLDERS)
         .bind(&job.as_bytes()[..])
         .bind(frame.get())
@@ -134,136 +146,66 @@ async fn take_from_wherever_it_is(tx: &mut Tx, job: JobId, frame: FrameNumber) -
         .await
         .map_err(database_error)?;
     for holder in &holders {
+        if small(holder, "generation")? != generation {
+            return Ok(None);
+        }
         let epoch = integer(holder, "epoch")?;
         leases::take_from_lease(tx, epoch, frame).await?;
         leases::end_if_empty(tx, lease_id(holder, "id")?, epoch).await?;
     }
     if !holders.is_empty() {
-        return Ok(CountChange { leased: -1, ..CountChange::default() });
+        return Ok(Some(CountChange { leased: -1, ..CountChange::default() }));
     }
-    if take_from_shelf(tx, job, Shelf::Pending, frame).await? {
-        return Ok(CountChange { pending: -1, ..CountChange::default() });
+    if take_from_shelf(tx, job, Shelf::Pending, frame, generation).await? {
+        return Ok(Some(CountChange { pending: -1, ..CountChange::default() }));
     }
-    if take_from_shelf(tx, job, Shelf::Failed, frame).await? {
-        return Ok(CountChange { failed: -1, ..CountChange::default() });
-    }
-    Err(StoreError::Inconsistent(format!("frame {frame} of job {job} is nowhere")))
+    let failed = take_from_shelf(tx, job, Shelf::Failed, frame, generation).await?;
+    Ok(failed.then(|| CountChange { failed: -1, ..CountChange::default() }))
 }
 
-/// Takes one frame out of a shelved range, leaving what is before and after it; false when it is in none.
-async fn take_from_shelf(tx: &mut Tx, job: JobId, shelf: Shelf, frame: FrameNumber) -> Result<bool, StoreError> {
-    let row = sqlx::query(SHELVED)
+pub(super) async fn page(
+    readers: &SqlitePool,
+    job: JobId,
+    after: Option<FrameNumber>,
+    limit: u32,
+) -> Result<Vec<RecordedFrame>, StoreError> {
+    let mut reading = readers.begin().await.map_err(database_error)?;
+    let rows = sqlx::query(PAGE)
         .bind(&job.as_bytes()[..])
-        .bind(shelf.word())
-        .bind(frame.get())
-        .fetch_optional(&mut tx.conn)
+        .bind(after.map(FrameNumber::get))
+        .bind(limit)
+        .fetch_all(&mut *reading)
         .await
         .map_err(database_error)?;
-    let Some(whole) = row.map(|row| range(&row)).transpose()?.filter(|range| range.contains(frame)) else {
-        return Ok(false);
-    };
-    leases::delete_range(tx, job, shelf, whole).await?;
-    for rest in around(whole, frame) {
-        shelve(tx, job, shelf, rest).await?;
+    let mut frames = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (number, generation) = (frame(row, "frame")?, small(row, "generation")?);
+        let files = sqlx::query(FILES)
+            .bind(&job.as_bytes()[..])
+            .bind(number.get())
+            .bind(generation)
+            .fetch_all(&mut *reading)
+            .await
+            .map_err(database_error)?;
+        frames.push(RecordedFrame {
+            frame: number,
+            generation,
+            recorded_at: moment(row, "recorded_ms")?,
+            render_ms: count(row, "render_ms")?,
+            peak_memory_bytes: optional_count(row, "peak_memory_bytes")?,
+            agent: text(row, "name")?,
+            files: files.iter().map(output_file).collect::<Result<_, _>>()?,
+        });
     }
-    Ok(true)
+    Ok(frames)
 }
 
-/// What is left of `whole` before and after `frame`, which is in it.
-fn around(whole: FrameRange, frame: FrameNumber) -> impl Iterator<Item = FrameRange> {
-    let (head, tail) = whole.split(FrameRange::new(whole.first(), frame).map_or(1, FrameRange::len));
-    let before = (head.len() > 1).then(|| head.split(head.len() - 1).0);
-    before.into_iter().chain(tail)
-}
-
-pub(super) async fn fail(tx: &mut Tx, failure: Failure) -> Result<(), StoreError> {
-    let lease = leases::find(&mut tx.conn, failure.lease).await?;
-    let holds = sqlx::query(HOLDS)
-        .bind(lease.epoch)
-        .bind(failure.frame.get())
-        .fetch_one(&mut tx.conn)
-        .await
-        .map_err(database_error)?;
-    if integer(&holds, "holds")? == 0 {
-        // A repetition, or word of an attempt that others have gone on from. Either way it changes nothing.
-        return Ok(());
-    }
-    let attempt = EndedAttempt {
-        frame: failure.frame,
-        cause: failure.cause,
-        message: &failure.message,
-        log_tail: &failure.log_tail,
-    };
-    attempt_ended(tx, &lease, attempt).await?;
-    leases::end_if_empty(tx, lease.id, lease.epoch).await
-}
-
-/// Keeps a failed attempt at a frame that the lease holds, and does what the rules say follows.
-pub(super) async fn attempt_ended(tx: &mut Tx, lease: &LeaseRow, attempt: EndedAttempt<'_>) -> Result<(), StoreError> {
-    sqlx::query(INSERT_ATTEMPT)
-        .bind(&lease.job.as_bytes()[..])
-        .bind(attempt.frame.get())
-        .bind(lease.epoch)
-        .bind(tx.now_ms)
-        .bind(attempt.cause.word())
-        .bind(attempt.message)
-        .bind(attempt.log_tail)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(database_error)?;
-    match decide(attempt.cause, history(tx, lease.job, attempt.frame).await?) {
-        Decision::TryAgain => leases::let_go(tx, lease, [attempt.frame], Shelf::Pending).await,
-        Decision::GiveUpFrame => leases::let_go(tx, lease, [attempt.frame], Shelf::Failed).await,
-        Decision::GiveUpJob => {
-            give_up_job(tx, lease.job, attempt).await?;
-            leases::let_go(tx, lease, [attempt.frame], Shelf::Failed).await
-        }
-    }
-}
-
-async fn history(tx: &mut Tx, job: JobId, frame: FrameNumber) -> Result<History, StoreError> {
-    let rows = sqlx::query(CAUSES)
-        .bind(&job.as_bytes()[..])
-        .bind(frame.get())
-        .fetch_all(&mut tx.conn)
-        .await
-        .map_err(database_error)?;
-    let words = rows.iter().map(|row| text(row, "cause")).collect::<Result<Vec<_>, _>>()?;
-    Ok(History::of(words.iter().filter_map(|word| Cause::from_word(word))))
-}
-
-async fn give_up_job(tx: &mut Tx, job: JobId, attempt: EndedAttempt<'_>) -> Result<(), StoreError> {
-    let job_bytes = &job.as_bytes()[..];
-    sqlx::query(SET_FAULT)
-        .bind(job_bytes)
-        .bind(attempt.cause.word())
-        .bind(attempt.message)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(database_error)?;
-    sqlx::query(GIVE_UP_PENDING).bind(job_bytes).execute(&mut tx.conn).await.map_err(database_error)?;
-    sqlx::query(GIVE_UP_COUNTS).bind(job_bytes).execute(&mut tx.conn).await.map(drop).map_err(database_error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn range(from: i64, to: i64) -> FrameRange {
-        FrameRange::new(from.try_into().unwrap(), to.try_into().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn taking_a_frame_leaves_what_is_around_it() {
-        let cases = [
-            (range(1, 5), 3, vec![range(1, 2), range(4, 5)]),
-            (range(1, 5), 1, vec![range(2, 5)]),
-            (range(1, 5), 5, vec![range(1, 4)]),
-            (range(1, 5), 2, vec![range(1, 1), range(3, 5)]),
-            (range(7, 7), 7, vec![]),
-        ];
-        for (whole, frame, rest) in cases {
-            assert_eq!(around(whole, frame.try_into().unwrap()).collect::<Vec<_>>(), rest, "{whole} without {frame}");
-        }
-    }
+fn output_file(row: &SqliteRow) -> Result<OutputFile, StoreError> {
+    Ok(OutputFile {
+        name: text(row, "name")?,
+        size_bytes: count(row, "size_bytes")?,
+        sha256: digest(row, "sha256")?,
+        width: small(row, "width")?,
+        height: small(row, "height")?,
+    })
 }

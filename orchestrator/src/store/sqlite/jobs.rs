@@ -2,47 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use haywain_shared::frames::FrameRange;
 use haywain_shared::ids::JobId;
+use haywain_shared::job::EventKind;
 use haywain_shared::scene::{Manifest, SceneId};
 use sqlx::SqlitePool;
 
-use super::columns::{as_integer, database_error, job_id, optional_text, text};
+use super::columns::{as_integer, as_ms, count, database_error, digest, job_id, optional_text, text};
+use super::events::{self, Subject};
+use super::shelves::{Shelf, Shelved, shelve};
 use super::writer::Tx;
-use crate::store::{NewJob, StoreError};
+use crate::queue::state::Control;
+use crate::store::{Idempotency, NewJob, StoreError};
 
 const KEEP_SCENE: &str = "/* keep scene */ INSERT INTO scenes (id, manifest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 const SCENE: &str = "/* scene */ SELECT manifest FROM scenes WHERE id = ?1";
 const INSERT_JOB: &str = "/* insert job */
-    INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0 WHERE EXISTS (SELECT 1 FROM scenes WHERE id = ?3)";
-const INSERT_RANGE: &str = "/* insert range */ INSERT INTO ranges (job_id, state, first, last) VALUES (?1, ?2, ?3, ?4)";
+    INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed,
+        priority, max_attempts, frame_timeout_ms, stall_timeout_ms)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10 WHERE EXISTS (SELECT 1 FROM scenes WHERE id = ?3)";
+const BY_KEY: &str = "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE key = ?1";
+const KEEP_KEY: &str = "/* keep key */ INSERT INTO idempotency_keys (key, body_sha256, job_id) VALUES (?1, ?2, ?3)";
 const CHANGE_COUNTS: &str = "/* change counts */
     UPDATE jobs SET
         pending = pending + ?2, leased = leased + ?3, done = done + ?4, failed = failed + ?5,
         started_ms = CASE WHEN ?3 > 0 THEN coalesce(started_ms, ?6) ELSE started_ms END,
-        ended_ms = CASE WHEN pending + ?2 + leased + ?3 = 0 THEN ?6 END
-    WHERE id = ?1";
+        ended_ms = CASE WHEN control = 'cancelled' THEN ended_ms WHEN pending + ?2 + leased + ?3 = 0 THEN ?6 END
+    WHERE id = ?1 RETURNING total, pending, leased, done, control";
 const UNFINISHED: &str = "/* unfinished jobs and their blobs */
     SELECT jobs.id, frame_files.blob_key
     FROM jobs LEFT JOIN frame_files ON frame_files.job_id = jobs.id
     WHERE pending + leased > 0";
-
-/// Where a frame is that is in no agent's hands and not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shelf {
-    Pending,
-    Failed,
-}
-
-impl Shelf {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// By how much each of a job's counters changes. Their sum stays: the database refuses anything else.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,7 +64,12 @@ pub(super) async fn scene(readers: &SqlitePool, scene: SceneId) -> Result<Manife
     serde_json::from_str(&text(&row, "manifest")?).map_err(|error| StoreError::Inconsistent(error.to_string()))
 }
 
-pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<(), StoreError> {
+pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError> {
+    if let Some(idempotency) = &job.idempotency
+        && let Some(known) = submitted_before(tx, idempotency).await?
+    {
+        return Ok(known);
+    }
     let inserted = sqlx::query(INSERT_JOB)
         .bind(&job.id.as_bytes()[..])
         .bind(job.name)
@@ -83,43 +77,60 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<(), StoreError> {
         .bind(job.batch_size)
         .bind(tx.now_ms)
         .bind(as_integer(job.frames.len()))
+        .bind(job.priority)
+        .bind(job.limits.max_attempts)
+        .bind(job.limits.frame_timeout.map(as_ms))
+        .bind(job.limits.stall_timeout.map(as_ms))
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;
     if inserted.rows_affected() == 0 {
         return Err(StoreError::UnknownScene(job.scene));
     }
-    shelve(tx, job.id, Shelf::Pending, job.frames).await?;
+    if let Some(Idempotency { key, body }) = job.idempotency {
+        sqlx::query(KEEP_KEY)
+            .bind(key)
+            .bind(&body.as_bytes()[..])
+            .bind(&job.id.as_bytes()[..])
+            .execute(&mut tx.conn)
+            .await
+            .map_err(database_error)?;
+    }
+    shelve(tx, job.id, Shelf::Pending, Shelved::fresh(job.frames)).await?;
+    events::note(tx, EventKind::JobSubmitted, &Subject::job(job.id), &job.frames.to_string()).await?;
     tx.work_made();
-    Ok(())
+    Ok(job.id)
 }
 
-/// Puts a range on a shelf. The counters are the caller's to change.
-pub(super) async fn shelve(tx: &mut Tx, job: JobId, shelf: Shelf, range: FrameRange) -> Result<(), StoreError> {
-    sqlx::query(INSERT_RANGE)
-        .bind(&job.as_bytes()[..])
-        .bind(shelf.word())
-        .bind(range.first().get())
-        .bind(range.last().get())
-        .execute(&mut tx.conn)
-        .await
-        .map(drop)
-        .map_err(database_error)
+async fn submitted_before(tx: &mut Tx, idempotency: &Idempotency) -> Result<Option<JobId>, StoreError> {
+    let row =
+        sqlx::query(BY_KEY).bind(idempotency.key.clone()).fetch_optional(&mut tx.conn).await.map_err(database_error)?;
+    let Some(row) = row else { return Ok(None) };
+    if digest(&row, "body_sha256")? != idempotency.body {
+        return Err(StoreError::KeyReused);
+    }
+    job_id(&row, "job_id").map(Some)
 }
 
 /// Changes a job's counters; a job that is left with nothing pending and nothing leased has ended.
 pub(super) async fn change_counts(tx: &mut Tx, job: JobId, change: CountChange) -> Result<(), StoreError> {
-    sqlx::query(CHANGE_COUNTS)
+    let row = sqlx::query(CHANGE_COUNTS)
         .bind(&job.as_bytes()[..])
         .bind(change.pending)
         .bind(change.leased)
         .bind(change.done)
         .bind(change.failed)
         .bind(tx.now_ms)
-        .execute(&mut tx.conn)
+        .fetch_one(&mut tx.conn)
         .await
-        .map(drop)
-        .map_err(database_error)
+        .map_err(database_error)?;
+    let over = count(&row, "pending")? + count(&row, "leased")? == 0;
+    if over && text(&row, "control")? != Control::Cancelled.word() {
+        let completed = count(&row, "done")? == count(&row, "total")?;
+        let kind = if completed { EventKind::JobCompleted } else { EventKind::JobFailed };
+        events::note(tx, kind, &Subject::job(job), "").await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn unfinished(readers: &SqlitePool) -> Result<Vec<(JobId, Vec<String>)>, StoreError> {

@@ -2,22 +2,30 @@
 //! SQL is constants, one file for each concern; every constant begins with the name of what it does.
 
 mod agents;
+mod attempts;
+mod backups;
 mod columns;
+mod control;
+mod events;
 mod frames;
+mod grants;
 mod jobs;
 mod leases;
+mod renewals;
 mod report;
+mod shelves;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::ids::{JobId, LeaseId};
-use haywain_shared::job::JobReport;
-use haywain_shared::protocol::{LeaseVerdict, UploadOutcome};
+use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
+use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
+use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{Manifest, SceneId};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -26,12 +34,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::agents::Attendance;
 use self::columns::database_error;
+use self::grants::Company;
 use self::writer::Writer;
 use super::presence::{Life, Presence};
 use super::terms::Terms;
-use super::{Beat, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Store, StoreError};
+use super::{
+    AgentCommand, Beat, Failure, JobCommand, JobFilter, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Store,
+    StoreError,
+};
 use crate::clock::Clock;
+
+/// Heartbeats that an agent misses before its frames are begun elsewhere.
+const MISSED_HEARTBEATS: u32 = 2;
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -41,8 +57,11 @@ const READERS: u32 = 4;
 pub struct LeaseTimes {
     /// How long a lease lasts without a renewal.
     pub ttl: Duration,
-    /// If the store was not looked at for this long, it was not there to hear of renewals.
-    pub hearing: Duration,
+    /// The time from one heartbeat of an agent to the next.
+    pub heartbeat: Duration,
+    /// If the store was not looked at for this long, it was not there to hear of renewals. Longer than one look is from the
+    /// next.
+    pub absence: Duration,
 }
 
 /// A farm's queue in one SQLite file.
@@ -59,6 +78,9 @@ struct Memory {
     terms: Mutex<Terms>,
     presence: Mutex<Presence>,
     work: watch::Sender<()>,
+    events: watch::Sender<()>,
+    /// When the wall's clock was last looked at for frames and agents whose time has come.
+    last_look_ms: AtomicI64,
 }
 
 impl Memory {
@@ -100,9 +122,60 @@ impl SqliteStore {
             terms: Mutex::new(terms),
             presence: Mutex::new(Presence::default()),
             work: watch::Sender::new(()),
+            events: watch::Sender::new(()),
+            last_look_ms: AtomicI64::new(clock.unix_ms()),
         });
         let writer = Writer::start(conn, Arc::clone(&memory), Arc::clone(&clock), tasks, gone);
         Ok(Self { writer, readers, memory, clock, times })
+    }
+}
+
+impl SqliteStore {
+    /// The moment on the steady clock after which an agent must have been heard of to be there.
+    fn lately(&self) -> Duration {
+        self.clock.steady().saturating_sub(self.times.ttl)
+    }
+
+    /// Who else could take what `agent` does not.
+    async fn company(&self, agent: AgentId) -> Result<Company, StoreError> {
+        let working = agents::working(&self.readers, self.clock.unix_ms()).await?;
+        let since = self.lately();
+        let presence = self.memory.presence();
+        let others = presence.others(agent, since).iter().filter(|other| working.contains(other)).count();
+        Ok(Company { slots: presence.slots(agent, since), others })
+    }
+
+    /// A frame of an agent that has missed two heartbeats, for the agent that asks and has nothing else to do.
+    async fn backup(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError> {
+        let suspects = self.memory.terms().silent(ask.agent, self.clock.steady().saturating_sub(self.silence()));
+        if suspects.is_empty() {
+            return Ok(None);
+        }
+        self.writer.write(move |tx| Box::pin(backups::grant(tx, ask, suspects))).await
+    }
+
+    /// How long an agent says nothing before its frames are begun elsewhere.
+    fn silence(&self) -> Duration {
+        MISSED_HEARTBEATS * self.times.heartbeat
+    }
+
+    /// Wakes those who wait for work when time itself has made some: a frame that was picky takes any agent now, an
+    /// agent has been forgiven, or one has fallen silent.
+    async fn ring_for_what_is_due(&self) -> Result<(), StoreError> {
+        let now_ms = self.clock.unix_ms();
+        let last_ms = self.memory.last_look_ms.swap(now_ms, Ordering::Relaxed);
+        let fell_silent = {
+            let terms = self.memory.terms();
+            let (last, now) = (terms.last_sweep(), self.clock.steady());
+            terms.fell_silent(last.saturating_sub(self.silence()), now.saturating_sub(self.silence()))
+        };
+        if fell_silent
+            || shelves::came_due(&self.readers, last_ms, now_ms).await?
+            || agents::came_back(&self.readers, last_ms, now_ms).await?
+        {
+            self.memory.work.send_replace(());
+        }
+        Ok(())
     }
 }
 
@@ -130,32 +203,89 @@ impl Store for SqliteStore {
         jobs::scene(&self.readers, scene).await
     }
 
-    async fn submit(&self, job: NewJob) -> Result<(), StoreError> {
+    async fn submit(&self, job: NewJob) -> Result<JobId, StoreError> {
         self.writer.write(move |tx| Box::pin(jobs::submit(tx, job))).await
+    }
+
+    async fn control_job(&self, job: JobId, command: JobCommand) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(control::control(tx, job, command))).await
+    }
+
+    async fn control_agent(&self, agent: AgentId, command: AgentCommand) -> Result<(), StoreError> {
+        let there = self.memory.presence().last_seen(agent).is_some_and(|(at, _)| at >= self.lately());
+        let attendance = if there { Attendance::Present } else { Attendance::Absent };
+        self.writer.write(move |tx| Box::pin(agents::control(tx, agent, command, attendance))).await?;
+        if command == AgentCommand::Forget {
+            self.memory.presence().forget(agent);
+        }
+        Ok(())
     }
 
     async fn job(&self, job: JobId) -> Result<Option<JobReport>, StoreError> {
         report::report(&self.readers, job, &self.memory, self.clock.unix_ms()).await
     }
 
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobSummary>, StoreError> {
+        report::list(&self.readers, filter).await
+    }
+
+    async fn frames(
+        &self,
+        job: JobId,
+        after: Option<FrameNumber>,
+        limit: u32,
+    ) -> Result<Vec<RecordedFrame>, StoreError> {
+        frames::page(&self.readers, job, after, limit).await
+    }
+
+    async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError> {
+        attempts::of_job(&self.readers, job, frame).await
+    }
+
+    async fn agents(&self) -> Result<Vec<AgentReport>, StoreError> {
+        agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await
+    }
+
+    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        events::after(&self.readers, after, limit).await
+    }
+
+    async fn latest_event(&self) -> Result<u64, StoreError> {
+        events::latest(&self.readers).await
+    }
+
+    fn events_made(&self) -> watch::Receiver<()> {
+        self.memory.events.subscribe()
+    }
+
     async fn register(&self, registration: Registration) -> Result<(), StoreError> {
-        let (agent, incarnation, slots) = (registration.agent, registration.incarnation, registration.slots);
+        let (agent, incarnation, slots) = (registration.agent, registration.incarnation, registration.facts.slots);
         self.writer.write(move |tx| Box::pin(agents::register(tx, registration))).await?;
-        self.memory.presence().heard(agent, incarnation, slots, self.clock.steady());
+        self.memory.presence().heard(agent, incarnation, slots, None, self.clock.steady());
+        Ok(())
+    }
+
+    async fn leave(&self, agent: AgentId, incarnation: Incarnation) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(agents::leave(tx, agent, incarnation))).await?;
+        self.memory.presence().forget(agent);
         Ok(())
     }
 
     async fn lease(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError> {
         // Most looks at the queue find nothing, and reading that is cheaper than having the writer do it.
-        if !leases::worth_asking(&self.readers, &ask).await? {
-            return Ok(None);
+        if grants::worth_asking(&self.readers, &ask).await? {
+            let company = self.company(ask.agent).await?;
+            let again = ask.clone();
+            let lease = self.writer.write(move |tx| Box::pin(grants::grant(tx, ask, company))).await?;
+            return match lease {
+                Some(lease) => Ok(Some(lease)),
+                None => self.backup(again).await,
+            };
         }
-        let since = self.clock.steady().saturating_sub(self.times.ttl);
-        let slots = self.memory.presence().slots(ask.agent, since);
-        self.writer.write(move |tx| Box::pin(leases::grant(tx, ask, slots))).await
+        self.backup(ask).await
     }
 
-    async fn renew(&self, beat: Beat) -> Result<Vec<LeaseVerdict>, StoreError> {
+    async fn renew(&self, beat: Beat) -> Result<HeartbeatAnswer, StoreError> {
         let life = self.memory.presence().life(beat.agent, beat.incarnation);
         match life {
             Life::Present => {}
@@ -163,14 +293,25 @@ impl Store for SqliteStore {
             Life::Unknown => agents::check(&self.readers, beat.agent, beat.incarnation).await?,
         }
         let now = self.clock.steady();
-        self.memory.presence().heard(beat.agent, beat.incarnation, beat.slots, now);
+        self.memory.presence().heard(beat.agent, beat.incarnation, beat.slots, Some(beat.sample), now);
+        let order = agents::order(&self.readers, beat.agent).await?;
+        if self.memory.presence().overtaken(beat.agent, beat.sequence) {
+            return Ok(HeartbeatAnswer { agent: order, leases: Vec::new() });
+        }
         {
             let mut terms = self.memory.terms();
             for held in &beat.held {
-                terms.renew(held.lease_id, beat.agent, held.frame, held.fraction, now);
+                terms.renew(held, beat.agent, now);
             }
         }
-        leases::verdicts(&self.readers, &beat).await
+        let leases = renewals::verdicts(&self.readers, &self.writer, &beat).await?;
+        // After the verdicts: a lease that was re-adopted just now, or again, counts as named.
+        let since = now.saturating_sub(self.times.heartbeat);
+        let forgotten = self.memory.terms().unnamed(beat.agent, &beat.held, since);
+        if !forgotten.is_empty() {
+            self.writer.write(move |tx| Box::pin(leases::take_back(tx, forgotten))).await?;
+        }
+        Ok(HeartbeatAnswer { agent: order, leases })
     }
 
     async fn foresee(
@@ -178,10 +319,11 @@ impl Store for SqliteStore {
         lease: LeaseId,
         job: JobId,
         frame: FrameNumber,
+        generation: u32,
     ) -> Result<Option<UploadOutcome>, StoreError> {
         let mut conn = self.readers.acquire().await.map_err(database_error)?;
-        let lease = frames::lease_of(&mut conn, lease, job, frame).await?;
-        frames::recorded(&mut conn, &lease, frame).await
+        let lease = frames::lease_of(&mut conn, lease, job, frame, generation).await?;
+        frames::unwanted(&mut conn, &lease, frame).await
     }
 
     async fn record(&self, frame: RenderedFrame) -> Result<UploadOutcome, StoreError> {
@@ -189,7 +331,9 @@ impl Store for SqliteStore {
     }
 
     async fn fail(&self, failure: Failure) -> Result<(), StoreError> {
-        self.writer.write(move |tx| Box::pin(frames::fail(tx, failure))).await
+        let holder = leases::find(&mut *self.readers.acquire().await.map_err(database_error)?, failure.lease).await?;
+        let company = self.company(holder.agent).await?;
+        self.writer.write(move |tx| Box::pin(attempts::fail(tx, failure, company))).await
     }
 
     async fn release(&self, lease: LeaseId, frames: Vec<FrameNumber>) -> Result<(), StoreError> {
@@ -201,7 +345,8 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {
-        let run_out = self.memory.terms().run_out(self.times.hearing, self.clock.steady());
+        self.ring_for_what_is_due().await?;
+        let run_out = self.memory.terms().run_out(self.times.absence, self.clock.steady());
         if run_out.is_empty() {
             return Ok(0);
         }
@@ -220,11 +365,9 @@ impl Store for SqliteStore {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::clock::HeldClock;
-    use crate::store::conformance::{Bench, HEARING, TTL};
+    use crate::store::conformance::{Bench, HEARTBEAT, TTL};
 
     async fn bench() -> Bench {
         let folder = Arc::new(tempfile::tempdir().unwrap());
@@ -233,7 +376,7 @@ mod tests {
         let open = move || {
             let (folder, clock) = (Arc::clone(&folder), Arc::clone(&same_clock));
             Box::pin(async move {
-                let times = LeaseTimes { ttl: TTL, hearing: HEARING };
+                let times = LeaseTimes { ttl: TTL, heartbeat: HEARTBEAT, absence: HEARTBEAT };
                 let file = folder.path().join("queue.sqlite");
                 let gone = CancellationToken::new();
                 let store = SqliteStore::open(&file, times, clock, &TaskTracker::new(), gone).await.unwrap();
@@ -249,13 +392,13 @@ mod tests {
     #[tokio::test]
     async fn the_lease_query_reads_only_jobs_with_work() {
         let folder = tempfile::tempdir().unwrap();
-        let times = LeaseTimes { ttl: Duration::from_secs(20), hearing: Duration::from_secs(5) };
+        let times = LeaseTimes { ttl: TTL, heartbeat: HEARTBEAT, absence: HEARTBEAT };
         let file = folder.path().join("queue.sqlite");
         let clock = Arc::new(HeldClock::default());
         let store =
             SqliteStore::open(&file, times, clock, &TaskTracker::new(), CancellationToken::new()).await.unwrap();
-        let plan = leases::explain_oldest_with_work(&store.readers).await;
-        assert!(plan.contains("jobs_with_work"), "{plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        let plans = grants::explain_next(&store.readers).await;
+        assert!(plans[0].contains("jobs USING INDEX jobs_with_work"), "{plans:?}");
+        assert!(plans.iter().all(|plan| !plan.contains("TEMP B-TREE")), "{plans:?}");
     }
 }

@@ -5,31 +5,46 @@ use std::time::Duration;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::{FrameRange, runs};
 use haywain_shared::ids::JobId;
-use haywain_shared::job::{AgentShare, BatchReport, FailedFrame, FrameCounts, FramesByState, JobReport, SceneFault};
+use haywain_shared::job::{
+    AgentShare, BatchReport, FailedFrame, FrameCounts, FramesByState, JobReport, JobState, JobSummary, SceneFault,
+};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::Memory;
 use super::columns::{
-    agent_id, count, database_error, frame, integer, lease_id, optional_integer, optional_text, range, scene_id, text,
+    agent_id, count, database_error, frame, integer, job_id, lease_id, moment, optional_cause, optional_count,
+    optional_integer, optional_moment, optional_text, range, scene_id, small, text,
 };
 use super::leases::held_frames;
 use crate::clock::UnixMs;
 use crate::queue::pace::{Progress, WINDOW, frames_per_second, time_left};
-use crate::queue::state::{Start, job_state};
-use crate::store::StoreError;
+use crate::queue::state::{Control, Start, job_state};
+use crate::store::{JobFilter, StoreError};
 
 const JOB: &str = "/* job */
     SELECT id, name, scene_id, batch_size, created_ms, started_ms, ended_ms, fault_cause, fault_message,
-        total, pending, leased, done, failed
+        priority, max_attempts, frame_timeout_ms, stall_timeout_ms, control, total, pending, leased, done, failed
     FROM jobs WHERE id = ?1";
+// ?1 the state or nothing, ?2 the job to go on after or nothing, ?3 how many.
+const LIST: &str = "/* list of jobs */
+    SELECT * FROM (
+        SELECT id, name, scene_id, priority, created_ms, ended_ms, control, started_ms,
+            total, pending, leased, done, failed,
+            CASE WHEN control = 'cancelled' THEN 'cancelled' WHEN done = total THEN 'completed'
+                WHEN pending + leased = 0 THEN 'failed' WHEN control = 'paused' THEN 'paused'
+                WHEN started_ms IS NULL THEN 'pending' ELSE 'running' END AS state
+        FROM jobs)
+    WHERE (?1 IS NULL OR state = ?1)
+        AND (?2 IS NULL OR (created_ms, id) < (SELECT created_ms, id FROM jobs WHERE id = ?2))
+    ORDER BY created_ms DESC, id DESC LIMIT ?3";
 const SHELVED: &str =
     "/* shelved ranges */ SELECT first, last FROM ranges WHERE job_id = ?1 AND state = ?2 ORDER BY first";
 const LEASED: &str = "/* leased frames */ SELECT DISTINCT frame FROM lease_frames WHERE job_id = ?1 ORDER BY frame";
 // Frames in a row have the same distance from their row's number.
 const DONE: &str = "/* done runs */
     SELECT min(frame) AS first, max(frame) AS last
-    FROM (SELECT frame, frame - row_number() OVER (ORDER BY frame) AS run FROM frames WHERE job_id = ?1)
+    FROM (SELECT frame, frame - row_number() OVER (ORDER BY frame) AS run FROM frames WHERE job_id = ?1 AND current = 1)
     GROUP BY run ORDER BY first";
 const BATCHES: &str = "/* batches of a job */
     SELECT leases.id, epoch, first, last, agent_id, agents.name
@@ -41,13 +56,12 @@ const SHARES: &str = "/* shares in a job */
 const LATELY: &str = "/* recorded lately */
     SELECT count(*) AS recorded FROM frames WHERE job_id = ?1 AND recorded_ms > ?2";
 const FAILURES: &str = "/* failed frames by their last attempt */
-    SELECT attempt.frame, cause, message, log_tail, agents.name,
-        (SELECT count(*) FROM failed_attempts AS other
+    SELECT attempt.frame, outcome, message, log_tail, agents.name,
+        (SELECT count(*) FROM attempts AS other
          WHERE other.job_id = attempt.job_id AND other.frame = attempt.frame) AS attempts
-    FROM failed_attempts AS attempt
-    JOIN leases USING (epoch) JOIN agents ON agents.id = leases.agent_id
-    WHERE attempt.job_id = ?1
-        AND epoch = (SELECT max(epoch) FROM failed_attempts AS other
+    FROM attempts AS attempt JOIN agents ON agents.id = attempt.agent_id
+    WHERE attempt.job_id = ?1 AND outcome <> 'done'
+        AND epoch = (SELECT max(epoch) FROM attempts AS other
                      WHERE other.job_id = attempt.job_id AND other.frame = attempt.frame)
         AND EXISTS (SELECT 1 FROM ranges WHERE ranges.job_id = ?1 AND state = 'failed'
                     AND attempt.frame BETWEEN ranges.first AND ranges.last)
@@ -65,24 +79,21 @@ pub(super) async fn report(
     let Some(row) = sqlx::query(JOB).bind(key).fetch_optional(&mut *conn).await.map_err(database_error)? else {
         return Ok(None);
     };
-    let counts = FrameCounts {
-        total: count(&row, "total")?,
-        pending: count(&row, "pending")?,
-        leased: count(&row, "leased")?,
-        done: count(&row, "done")?,
-        failed: count(&row, "failed")?,
-    };
+    let counts = counts(&row)?;
     let started_ms = optional_integer(&row, "started_ms")?;
-    let start = if started_ms.is_some() { Start::Started } else { Start::Untouched };
     let progress = progress(conn, key, counts, started_ms, now_ms).await?;
     Ok(Some(JobReport {
         job_id: job,
         name: optional_text(&row, "name")?,
         scene: scene_id(&row, "scene_id")?,
-        state: job_state(counts, start),
-        batch_size: u32::try_from(count(&row, "batch_size")?).unwrap_or(u32::MAX),
-        created_at: moment(integer(&row, "created_ms")?)?,
-        ended_at: optional_integer(&row, "ended_ms")?.map(moment).transpose()?,
+        state: state(&row)?,
+        batch_size: small(&row, "batch_size")?,
+        priority: priority(&row)?,
+        max_attempts: small(&row, "max_attempts")?,
+        frame_timeout_ms: optional_count(&row, "frame_timeout_ms")?,
+        stall_timeout_ms: optional_count(&row, "stall_timeout_ms")?,
+        created_at: moment(&row, "created_ms")?,
+        ended_at: optional_moment(&row, "ended_ms")?,
         counts,
         frames: frames_by_state(conn, key).await?,
         batches: batches(conn, key, memory).await?,
@@ -95,8 +106,53 @@ pub(super) async fn report(
     }))
 }
 
-fn moment(unix_ms: UnixMs) -> Result<jiff::Timestamp, StoreError> {
-    jiff::Timestamp::from_millisecond(unix_ms).map_err(|error| StoreError::Inconsistent(error.to_string()))
+/// Jobs, youngest first.
+pub(super) async fn list(readers: &SqlitePool, filter: JobFilter) -> Result<Vec<JobSummary>, StoreError> {
+    let state_word = filter.state.map(|state| serde_json::to_value(state).ok()?.as_str().map(str::to_owned));
+    let rows = sqlx::query(LIST)
+        .bind(state_word.flatten())
+        .bind(filter.before.map(|job| job.as_bytes().to_vec()))
+        .bind(filter.limit)
+        .fetch_all(readers)
+        .await
+        .map_err(database_error)?;
+    rows.iter().map(summary).collect()
+}
+
+fn summary(row: &SqliteRow) -> Result<JobSummary, StoreError> {
+    Ok(JobSummary {
+        job_id: job_id(row, "id")?,
+        name: optional_text(row, "name")?,
+        scene: scene_id(row, "scene_id")?,
+        state: state(row)?,
+        priority: priority(row)?,
+        created_at: moment(row, "created_ms")?,
+        ended_at: optional_moment(row, "ended_ms")?,
+        counts: counts(row)?,
+    })
+}
+
+/// A job's counters.
+pub(super) fn counts(row: &SqliteRow) -> Result<FrameCounts, StoreError> {
+    Ok(FrameCounts {
+        total: count(row, "total")?,
+        pending: count(row, "pending")?,
+        leased: count(row, "leased")?,
+        done: count(row, "done")?,
+        failed: count(row, "failed")?,
+    })
+}
+
+/// The state of a job, from its columns.
+pub(super) fn state(row: &SqliteRow) -> Result<JobState, StoreError> {
+    let start = if optional_integer(row, "started_ms")?.is_some() { Start::Started } else { Start::Untouched };
+    let control = text(row, "control")?;
+    let control = Control::from_word(&control).ok_or(StoreError::Inconsistent(control))?;
+    Ok(job_state(counts(row)?, start, control))
+}
+
+fn priority(row: &SqliteRow) -> Result<i32, StoreError> {
+    i32::try_from(integer(row, "priority")?).map_err(|error| StoreError::Inconsistent(error.to_string()))
 }
 
 async fn progress(
@@ -152,8 +208,9 @@ async fn batches(conn: &mut SqliteConnection, job: &[u8], memory: &Memory) -> Re
             remaining: runs(held_frames(conn, integer(row, "epoch")?).await?),
             agent_id: agent_id(row, "agent_id")?,
             agent: text(row, "name")?,
-            frame_in_work: term.and_then(|term| term.frame_in_work),
-            fraction: term.map_or(0.0, |term| term.fraction),
+            frame_in_work: term.as_ref().and_then(|term| term.frame_in_work),
+            fraction: term.as_ref().map_or(0.0, |term| term.fraction),
+            log_tail: term.map(|term| term.log_tail).unwrap_or_default(),
         });
     }
     Ok(batches)
@@ -172,13 +229,9 @@ async fn shares(conn: &mut SqliteConnection, job: &[u8]) -> Result<Vec<AgentShar
     rows.iter().map(share).collect()
 }
 
-fn cause(row: &SqliteRow, column: &str) -> Result<Option<Cause>, StoreError> {
-    Ok(optional_text(row, column)?.as_deref().and_then(Cause::from_word))
-}
-
 fn scene_fault(row: &SqliteRow) -> Result<Option<SceneFault>, StoreError> {
     let message = optional_text(row, "fault_message")?.unwrap_or_default();
-    Ok(cause(row, "fault_cause")?.map(|cause| SceneFault { cause, message }))
+    Ok(optional_cause(row, "fault_cause")?.map(|cause| SceneFault { cause, message }))
 }
 
 async fn failures(conn: &mut SqliteConnection, job: &[u8]) -> Result<Vec<FailedFrame>, StoreError> {
@@ -186,10 +239,10 @@ async fn failures(conn: &mut SqliteConnection, job: &[u8]) -> Result<Vec<FailedF
     let failure = |row: &SqliteRow| {
         Ok(FailedFrame {
             frame: frame(row, "frame")?,
-            cause: cause(row, "cause")?.unwrap_or(Cause::Crashed),
+            cause: optional_cause(row, "outcome")?.unwrap_or(Cause::Crashed),
             message: text(row, "message")?,
             agent: text(row, "name")?,
-            attempts: u32::try_from(count(row, "attempts")?).unwrap_or(u32::MAX),
+            attempts: small(row, "attempts")?,
             log_tail: text(row, "log_tail")?,
         })
     };

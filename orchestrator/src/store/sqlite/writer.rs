@@ -35,12 +35,14 @@ pub(super) struct Tx {
 #[derive(Debug, Default)]
 struct Effects {
     work_made: bool,
+    event_made: bool,
     terms: Vec<TermChange>,
 }
 
 #[derive(Debug)]
 enum TermChange {
     Begins { lease: LeaseId, agent: AgentId },
+    Extends { lease: LeaseId },
     Ends { lease: LeaseId },
 }
 
@@ -50,8 +52,18 @@ impl Tx {
         self.effects.work_made = true;
     }
 
+    /// There are new events to read.
+    pub(super) const fn event_made(&mut self) {
+        self.effects.event_made = true;
+    }
+
     pub(super) fn lease_begins(&mut self, lease: LeaseId, agent: AgentId) {
         self.effects.terms.push(TermChange::Begins { lease, agent });
+    }
+
+    /// A lease is told to its holder again, which counts its term from then.
+    pub(super) fn lease_extends(&mut self, lease: LeaseId) {
+        self.effects.terms.push(TermChange::Extends { lease });
     }
 
     pub(super) fn lease_ends(&mut self, lease: LeaseId) {
@@ -192,6 +204,7 @@ async fn commit(tx: &mut Tx, group: &mut [Box<dyn Operation>]) -> Result<(), Sto
             Verdict::Keep => {
                 let own = std::mem::replace(&mut tx.effects, before);
                 tx.effects.work_made |= own.work_made;
+                tx.effects.event_made |= own.event_made;
                 tx.effects.terms.extend(own.terms);
             }
             Verdict::Undo => {
@@ -214,11 +227,15 @@ fn apply(effects: Effects, memory: &Memory, clock: &dyn Clock) {
     for change in effects.terms {
         match change {
             TermChange::Begins { lease, agent } => terms.begin(lease, agent, Heard::Never, clock.steady()),
+            TermChange::Extends { lease } => terms.extend(lease, clock.steady()),
             TermChange::Ends { lease } => terms.end(lease),
         }
     }
     drop(terms);
     if effects.work_made {
         memory.work.send_replace(());
+    }
+    if effects.event_made {
+        memory.events.send_replace(());
     }
 }

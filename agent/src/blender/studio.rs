@@ -1,0 +1,97 @@
+//! Where a slot gets its Blender from: a trait, so that a simulation can put a scripted one in its place.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use haywain_shared::frames::FrameNumber;
+use tokio_util::task::TaskTracker;
+
+use super::Blender;
+use super::log::LogView;
+use super::session::{Failure, Opened, Patience, Rendered, Session, Terms};
+
+/// Starts Blenders.
+#[async_trait]
+pub trait Studio: Send + Sync + 'static {
+    /// Starts one that works in `folder`.
+    async fn start(&self, folder: &Path) -> Result<Box<dyn WarmBlender>, Failure>;
+}
+
+/// A Blender that is running: see [`Session`], which is the real one.
+#[async_trait]
+pub trait WarmBlender: Send + Sync {
+    /// Opens a scene, in place of the one before.
+    async fn open(&mut self, path: &Path) -> Result<Opened, Failure>;
+
+    /// Renders a frame of the open scene into `directory`, which is empty.
+    async fn render(
+        &mut self,
+        frame: FrameNumber,
+        directory: &Path,
+        terms: Terms,
+        progress: &mut (dyn FnMut(f32) + Send),
+    ) -> Result<Rendered, Failure>;
+
+    /// Whether it can take another command.
+    fn is_alive(&self) -> bool;
+
+    /// Its log, while it is written; `None` where there is none.
+    fn log(&self) -> Option<LogView>;
+
+    /// The end of its log.
+    fn log_tail(&self) -> String;
+
+    /// Ends it.
+    async fn end(self: Box<Self>);
+}
+
+/// The studio of a real Blender.
+pub struct BlenderStudio {
+    /// The Blender.
+    pub blender: Blender,
+    /// How long it is given.
+    pub patience: Patience,
+    /// Where the readers of its log live.
+    pub tasks: TaskTracker,
+}
+
+#[async_trait]
+impl Studio for BlenderStudio {
+    async fn start(&self, folder: &Path) -> Result<Box<dyn WarmBlender>, Failure> {
+        let session = Session::start(&self.blender, folder, self.patience, &self.tasks).await?;
+        Ok(Box::new(session))
+    }
+}
+
+#[async_trait]
+impl WarmBlender for Session {
+    async fn open(&mut self, path: &Path) -> Result<Opened, Failure> {
+        Self::open(self, path).await
+    }
+
+    async fn render(
+        &mut self,
+        frame: FrameNumber,
+        directory: &Path,
+        terms: Terms,
+        progress: &mut (dyn FnMut(f32) + Send),
+    ) -> Result<Rendered, Failure> {
+        Self::render(self, frame, directory, terms, progress).await
+    }
+
+    fn is_alive(&self) -> bool {
+        Self::is_alive(self)
+    }
+
+    fn log(&self) -> Option<LogView> {
+        Some(Self::log(self))
+    }
+
+    fn log_tail(&self) -> String {
+        Self::log_tail(self)
+    }
+
+    async fn end(self: Box<Self>) {
+        Self::end(*self).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! When the agent is to go, and how far it has got with going. First it drains: the frames in work are finished, everything
+//! else goes back. If that takes somebody too long, it stops at once, and still gives its leases back.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use haywain_shared::ids::JobId;
+use haywain_shared::protocol::AgentOrder;
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// What may make an agent go by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bounds {
+    /// After it has had nothing to do for this long.
+    pub idle: Option<Duration>,
+    /// After it has worked on this many jobs, when it comes upon another.
+    pub jobs: Option<u32>,
+}
+
+/// The agent's way out. Clones share it.
+#[derive(Clone)]
+pub struct Leaving {
+    bounds: Bounds,
+    /// Cancelled when no new work is to be taken, and what is not in work goes back.
+    drain: CancellationToken,
+    /// Cancelled when frames in work are put down, too.
+    stop: CancellationToken,
+    /// What the orchestrator wants.
+    order: watch::Sender<AgentOrder>,
+    busy: Arc<AtomicU32>,
+    idle_since: Arc<Mutex<Instant>>,
+    jobs: Arc<Mutex<Vec<JobId>>>,
+}
+
+/// A batch in work; dropped when it is done.
+pub struct Busy(Leaving);
+
+impl Leaving {
+    /// Nobody leaves yet.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            drain: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            order: watch::Sender::new(AgentOrder::Run),
+            busy: Arc::default(),
+            idle_since: Arc::new(Mutex::new(Instant::now())),
+            jobs: Arc::default(),
+        }
+    }
+
+    /// Takes no more work.
+    pub fn drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Puts everything down.
+    pub fn stop(&self) {
+        self.drain.cancel();
+        self.stop.cancel();
+    }
+
+    /// Cancelled when the agent drains on its way out.
+    #[must_use]
+    pub const fn draining(&self) -> &CancellationToken {
+        &self.drain
+    }
+
+    /// Cancelled when it stops at once.
+    #[must_use]
+    pub const fn stopping(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// What the orchestrator wants.
+    pub fn ordered(&self, order: AgentOrder) {
+        self.order.send_if_modified(|current| std::mem::replace(current, order) != order);
+    }
+
+    /// Whether frames that are not in work are to go back.
+    #[must_use]
+    pub fn gives_back(&self) -> bool {
+        self.drain.is_cancelled() || *self.order.borrow() == AgentOrder::Drain
+    }
+
+    /// Waits until work may be taken; `None` when that will not come.
+    pub async fn may_take_work(&self) -> Option<()> {
+        let mut order = self.order.subscribe();
+        tokio::select! {
+            biased;
+            () = self.drain.cancelled() => None,
+            run = order.wait_for(|order| *order == AgentOrder::Run) => run.ok().map(drop),
+        }
+    }
+
+    /// A batch of a job has come. If that is one job too many, the agent takes nothing more, this batch included.
+    pub fn takes(&self, job: JobId) -> Option<Busy> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if !jobs.contains(&job) {
+            if self.bounds.jobs.is_some_and(|most| jobs.len() >= most as usize) {
+                tracing::info!(jobs = jobs.len(), "worked on as many jobs as it was to: leaving");
+                self.drain();
+                return None;
+            }
+            jobs.push(job);
+        }
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Some(Busy(self.clone()))
+    }
+
+    /// Drains once there has been nothing to do for as long as was set; never if nothing was.
+    pub async fn watch_idleness(&self) {
+        let Some(limit) = self.bounds.idle else { return std::future::pending().await };
+        loop {
+            let since = *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
+            let idle = self.busy.load(Ordering::Relaxed) == 0;
+            if idle && since.elapsed() >= limit {
+                tracing::info!(idle_s = limit.as_secs(), "nothing to do for as long as it was to wait: leaving");
+                self.drain();
+                return;
+            }
+            let until = if idle { since + limit } else { Instant::now() + limit };
+            tokio::time::sleep_until(until).await;
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_agent_leaves_and_a_busy_one_does_not() {
+        let bounds = Bounds { idle: Some(Duration::from_mins(1)), jobs: None };
+        let leaving = Leaving::new(bounds);
+        let busy = leaving.takes(JobId::generate()).unwrap();
+        let watch = leaving.clone();
+        let started = Instant::now();
+        let work = async {
+            tokio::time::sleep(Duration::from_mins(5)).await;
+            drop(busy);
+        };
+        tokio::join!(watch.watch_idleness(), work);
+        assert!(leaving.draining().is_cancelled() && !leaving.stopping().is_cancelled());
+        assert_eq!(started.elapsed().as_secs(), 360);
+        assert_eq!(leaving.may_take_work().await, None);
+    }
+
+    #[test]
+    fn an_agent_leaves_at_the_first_job_too_many() {
+        let leaving = Leaving::new(Bounds { idle: None, jobs: Some(2) });
+        let jobs = [JobId::generate(), JobId::generate(), JobId::generate()];
+        for (job, taken) in [(0, true), (1, true), (0, true), (2, false)] {
+            assert_eq!(leaving.takes(jobs[job]).is_some(), taken, "job {job}");
+        }
+        assert!(leaving.draining().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn the_orchestrator_s_order_is_followed_both_ways() {
+        let leaving = Leaving::new(Bounds::default());
+        assert_eq!(leaving.may_take_work().await, Some(()));
+        leaving.ordered(AgentOrder::Drain);
+        assert!(leaving.gives_back());
+        let (resumed, ()) = tokio::join!(leaving.may_take_work(), async { leaving.ordered(AgentOrder::Run) });
+        assert_eq!(resumed, Some(()));
+        assert!(!leaving.gives_back());
+    }
+}

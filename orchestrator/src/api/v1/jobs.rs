@@ -1,0 +1,239 @@
+//! Jobs: lists, one, what can be done to one, its frames and its attempts.
+
+use axum::extract::State;
+use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::ids::JobId;
+use haywain_shared::job::{AttemptReport, JobReport, JobState, JobSummary, RecordedFrame};
+use haywain_shared::problem::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::api::App;
+use crate::api::problem::{Failed, Json, Path, Query};
+use crate::queue::submission::MAX_PRIORITY;
+use crate::store::{JobCommand, JobFilter, StoreError};
+
+/// Items on a page unless the caller says how many.
+const DEFAULT_LIMIT: u32 = 100;
+/// The most items on a page.
+const MAX_LIMIT: u32 = 1000;
+
+/// A page of jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobPage {
+    /// The jobs, youngest first.
+    jobs: Vec<JobSummary>,
+}
+
+/// A page of frames.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FramePage {
+    /// The frames, by number.
+    frames: Vec<RecordedFrame>,
+}
+
+/// A list of attempts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AttemptList {
+    /// The attempts, oldest first.
+    attempts: Vec<AttemptReport>,
+}
+
+/// Which jobs are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct JobQuery {
+    /// Only those in this state.
+    state: Option<JobState>,
+    /// Only those older than this one: the last of the page before.
+    before: Option<JobId>,
+    /// At most this many: 100 unless it is given, 1000 at most.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// Which frames are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FrameQuery {
+    /// Only those after this one: the last of the page before.
+    after: Option<FrameNumber>,
+    /// At most this many: 100 unless it is given, 1000 at most.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// Whose attempts are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AttemptQuery {
+    /// Only those at this frame.
+    frame: Option<FrameNumber>,
+}
+
+/// Which frames are to be rendered anew.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rerender {
+    /// Their numbers. Those of them that are not done are passed over.
+    #[schema(min_items = 1)]
+    frames: Vec<FrameRange>,
+}
+
+/// How urgent a job is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Priority {
+    /// Jobs of a higher one are served first.
+    #[schema(minimum = -1000, maximum = 1000)]
+    priority: i32,
+}
+
+fn limit(given: Option<u32>) -> Result<u32, Failed> {
+    let limit = given.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Failed::invalid(format!("limit must be from 1 to {MAX_LIMIT}, not {limit}")))
+    }
+}
+
+async fn report(app: &App, job: JobId) -> Result<Json<JobReport>, Failed> {
+    let mut report = app.store.job(job).await?.ok_or(StoreError::UnknownJob(job))?;
+    report.output_folder = Some(app.blobs.folder_of(job).display().to_string());
+    Ok(Json(report))
+}
+
+async fn control(app: &App, job: JobId, command: JobCommand) -> Result<Json<JobReport>, Failed> {
+    tracing::info!(%job, ?command, "job controlled");
+    app.store.control_job(job, command).await?;
+    report(app, job).await
+}
+
+/// Jobs, youngest first
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(JobQuery), responses(
+    (status = 200, description = "A page of jobs", body = JobPage),
+    (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn list(State(app): State<App>, Query(query): Query<JobQuery>) -> Result<Json<JobPage>, Failed> {
+    let filter = JobFilter { state: query.state, before: query.before, limit: limit(query.limit)? };
+    Ok(Json(JobPage { jobs: app.store.jobs(filter).await? }))
+}
+
+/// One job, whole
+#[utoipa::path(get, path = "/api/v1/jobs/{job}", tag = "jobs", params(("job" = JobId, Path, description = "The job")), responses(
+    (status = 200, description = "The job", body = JobReport),
+    (status = 400, description = "That is no id", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn one(State(app): State<App>, Path(job): Path<JobId>) -> Result<Json<JobReport>, Failed> {
+    report(&app, job).await
+}
+
+/// Declares a handler for a move that needs nothing but the job.
+macro_rules! moves {
+    ($($(#[$doc:meta])* $name:ident, $path:literal, $command:expr;)*) => {$(
+        $(#[$doc])*
+        #[utoipa::path(post, path = $path, tag = "jobs", params(("job" = JobId, Path, description = "The job")), responses(
+            (status = 200, description = "The job, as it stands now", body = JobReport),
+            (status = 400, description = "That is no id", body = Problem, content_type = "application/problem+json"),
+            (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+            (status = 409, description = "The job is not in a state in which that can be done", body = Problem,
+                content_type = "application/problem+json"),
+        ))]
+        pub(super) async fn $name(State(app): State<App>, Path(job): Path<JobId>) -> Result<Json<JobReport>, Failed> {
+            control(&app, job, $command).await
+        }
+    )*};
+}
+
+moves! {
+    /// Ends a job: Blenders that work on it stop within one heartbeat
+    cancel, "/api/v1/jobs/{job}/cancel", JobCommand::Cancel;
+    /// Leases nothing more of a job; what is leased goes on
+    pause, "/api/v1/jobs/{job}/pause", JobCommand::Pause;
+    /// Leases a paused job again
+    resume, "/api/v1/jobs/{job}/resume", JobCommand::Resume;
+    /// Tries all failed frames again, with their attempts forgiven
+    retry, "/api/v1/jobs/{job}/retry", JobCommand::RetryFailed;
+}
+
+/// Renders chosen done frames anew, in a new generation
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/rerender", tag = "jobs", params(("job" = JobId, Path, description = "The job")),
+    request_body = Rerender, responses(
+    (status = 200, description = "The job, as it stands now", body = JobReport),
+    (status = 400, description = "The id or the body is wrong", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "None of these frames is done", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The body is JSON of another kind", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn rerender(
+    State(app): State<App>,
+    Path(job): Path<JobId>,
+    Json(wanted): Json<Rerender>,
+) -> Result<Json<JobReport>, Failed> {
+    control(&app, job, JobCommand::Rerender(wanted.frames)).await
+}
+
+/// Changes how urgent a job is
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/priority", tag = "jobs", params(("job" = JobId, Path, description = "The job")),
+    request_body = Priority, responses(
+    (status = 200, description = "The job, as it stands now", body = JobReport),
+    (status = 400, description = "The id or the body is wrong", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "The job has ended", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The body is JSON of another kind", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn priority(
+    State(app): State<App>,
+    Path(job): Path<JobId>,
+    Json(wanted): Json<Priority>,
+) -> Result<Json<JobReport>, Failed> {
+    if !(-MAX_PRIORITY..=MAX_PRIORITY).contains(&wanted.priority) {
+        return Err(Failed::invalid(format!("priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}")));
+    }
+    control(&app, job, JobCommand::SetPriority(wanted.priority)).await
+}
+
+/// The recorded frames of a job, with their files
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/frames", tag = "jobs",
+    params(("job" = JobId, Path, description = "The job"), FrameQuery), responses(
+    (status = 200, description = "A page of frames, by number", body = FramePage),
+    (status = 400, description = "The id or a parameter is wrong", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn frames(
+    State(app): State<App>,
+    Path(job): Path<JobId>,
+    Query(query): Query<FrameQuery>,
+) -> Result<Json<FramePage>, Failed> {
+    let frames = app.store.frames(job, query.after, limit(query.limit)?).await?;
+    if frames.is_empty() {
+        report(&app, job).await?;
+    }
+    Ok(Json(FramePage { frames }))
+}
+
+/// Every attempt at a job's frames that has ended, with its log if it failed
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/attempts", tag = "jobs",
+    params(("job" = JobId, Path, description = "The job"), AttemptQuery), responses(
+    (status = 200, description = "The attempts, oldest first: the first 10,000", body = AttemptList),
+    (status = 400, description = "The id or a parameter is wrong", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn attempts(
+    State(app): State<App>,
+    Path(job): Path<JobId>,
+    Query(query): Query<AttemptQuery>,
+) -> Result<Json<AttemptList>, Failed> {
+    let attempts = app.store.attempts(job, query.frame).await?;
+    if attempts.is_empty() {
+        report(&app, job).await?;
+    }
+    Ok(Json(AttemptList { attempts }))
+}

@@ -1,0 +1,82 @@
+//! `/api/v1`: everything that people and their programs can ask and do, described by an OpenAPI document that is served with
+//! it, and by a page to try it.
+
+mod agents;
+mod events;
+mod jobs;
+
+use axum::Router;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::App;
+
+/// Where the OpenAPI document is served.
+const DOCUMENT: &str = "/api/v1/openapi.json";
+/// Where the page to try the API is served.
+const PAGE: &str = "/api/v1/docs";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Haywain",
+        description = "A pull-based render farm for Blender. Errors are problem documents (RFC 9457). The two calls of the \
+            plain API, POST /render and GET /status/{jobId}, answer JSON to those who prefer it to text. What agents say \
+            to the orchestrator, under /api/v1/agent, is described in docs/protocol.md.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    tags(
+        (name = "jobs", description = "What is to be rendered, and how it stands"),
+        (name = "agents", description = "The machines that render"),
+        (name = "events", description = "What has changed, as it changes"),
+    )
+)]
+struct Description;
+
+/// The routes, and what describes them.
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(super::render::submit))
+        .routes(routes!(super::status::status))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::one))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::pause))
+        .routes(routes!(jobs::resume))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::rerender))
+        .routes(routes!(jobs::priority))
+        .routes(routes!(jobs::frames))
+        .routes(routes!(jobs::attempts))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::drain))
+        .routes(routes!(agents::resume))
+        .routes(routes!(agents::set_aside))
+        .routes(routes!(agents::forget))
+        .routes(routes!(events::stream))
+}
+
+/// The routes, the document and the page.
+pub(super) fn router() -> Router<App> {
+    let (router, document) = described().split_for_parts();
+    router.merge(SwaggerUi::new(PAGE).url(DOCUMENT, document))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The document is part of the contract: a change of it is a change that somebody has to mean.
+    #[test]
+    fn the_document_is_the_one_that_is_committed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+        let now = described().split_for_parts().1.to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("HAYWAIN_BLESS").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(now == committed, "docs/openapi.json differs: if that is meant, run this test with HAYWAIN_BLESS=1");
+    }
+}

@@ -1,0 +1,147 @@
+//! How a call gets to the orchestrator and its answer back: a trait, so that a simulation can stand in for the network, and
+//! the real one, HTTP by reqwest.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use reqwest::header::RETRY_AFTER;
+use reqwest::multipart::{Form, Part};
+use url::Url;
+
+use crate::protocol::UPLOAD_META_PART;
+
+/// How long to wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a download may stand still. It has no limit of its own: a slow line is no error.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The path, from the orchestrator's root.
+    pub path: String,
+    /// What goes with it.
+    pub body: Body,
+    /// How long it may take.
+    pub limit: Limit,
+}
+
+/// What goes with a call, and by which method it goes.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// `GET`, with nothing.
+    Get,
+    /// `POST`, with JSON.
+    Json(Vec<u8>),
+    /// `PUT`, with a form: JSON first, then files.
+    Files {
+        /// The JSON.
+        meta: String,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+}
+
+/// How long a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// All in all.
+    Whole(Duration),
+    /// As long as it takes, if it does not stand still.
+    Idle,
+}
+
+/// The answer to a call.
+pub struct Reply {
+    /// The HTTP status code.
+    pub status: u16,
+    /// When the caller is to try again.
+    pub retry_after: Option<Duration>,
+    /// The body, as it comes.
+    pub body: BoxStream<'static, Result<Bytes, String>>,
+}
+
+/// Whatever carries calls. An error says why there is no answer.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// Carries one call.
+    async fn carry(&self, call: Call) -> Result<Reply, String>;
+}
+
+/// HTTP by reqwest.
+#[derive(Debug, Clone)]
+pub struct HttpTransport {
+    http: reqwest::Client,
+    /// The same, with a limit on silence. That limit also runs while a request is still being sent, so that it suits
+    /// downloads and nothing else.
+    downloads: reqwest::Client,
+    base: String,
+}
+
+impl HttpTransport {
+    /// To the orchestrator at `url`. Opens no connection yet.
+    pub fn new(url: &Url) -> Result<Self, reqwest::Error> {
+        // Installed once for the process; an error says that somebody has installed one before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("haywain-agent/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+        };
+        let downloads = builder().read_timeout(IDLE_TIMEOUT).build()?;
+        Ok(Self { http: builder().build()?, downloads, base: url.as_str().trim_end_matches('/').to_owned() })
+    }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn carry(&self, call: Call) -> Result<Reply, String> {
+        let url = format!("{}{}", self.base, call.path);
+        let client = match call.limit {
+            Limit::Whole(_) => &self.http,
+            Limit::Idle => &self.downloads,
+        };
+        let request = match call.body {
+            Body::Get => client.get(url),
+            Body::Json(json) => client.post(url).header(reqwest::header::CONTENT_TYPE, "application/json").body(json),
+            Body::Files { meta, files } => client.put(url).multipart(form(meta, files).await?),
+        };
+        let request = match call.limit {
+            Limit::Whole(limit) => request.timeout(limit),
+            Limit::Idle => request,
+        };
+        let response = request.send().await.map_err(|error| in_full(&error))?;
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
+        let status = response.status().as_u16();
+        let body = response.bytes_stream().map_err(|error| in_full(&error)).boxed();
+        Ok(Reply { status, retry_after, body })
+    }
+}
+
+async fn form(meta: String, files: Vec<PathBuf>) -> Result<Form, String> {
+    let mut form = Form::new().text(UPLOAD_META_PART, meta);
+    for file in files {
+        let part = Part::file(&file).await.map_err(|error| format!("reading {}: {error}", file.display()))?;
+        form = form.part("file", part);
+    }
+    Ok(form)
+}
+
+/// What the network said, all causes in a row.
+fn in_full(error: &reqwest::Error) -> String {
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    reason
+}
