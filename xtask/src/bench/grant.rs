@@ -140,6 +140,7 @@ fn act_as_agent(client: &Client, events: &Sender<Event>, stop: &AtomicBool) -> a
         let _ = events.send(Event::Asking);
         let ask = json!({
             "agentId": AGENT, "incarnation": 1, "requestId": format!("00000000-0000-7000-8001-{request:012x}"),
+            "memoryAvailableBytes": 8_000_000_000_u64,
         });
         let answer = client.post(&format!("{PREFIX}/lease"), &ask)?;
         let at = Instant::now();
