@@ -24,7 +24,7 @@ use crate::clock::{BootClock, SystemBootClock};
 use crate::config::Settings;
 use crate::delivery::{Courier, Report};
 use crate::heartbeat;
-use crate::identity;
+use crate::identity::{self, Identity};
 use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
 use crate::machine::{self, Machine, Plan};
@@ -33,6 +33,10 @@ use crate::slot::{Slot, Workshop};
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a start waits on a full disk before it looks again.
+const UNTIL_ROOM: Duration = Duration::from_secs(5);
+/// The folder for frames in work, in the agent's data folder.
+const WORK: &str = "work";
 /// A megabyte, as disks are sold.
 const MEGABYTE: u64 = 1_000_000;
 
@@ -54,7 +58,11 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let mut machine = Machine::new().context("looking at the machine")?;
     let facts = machine.facts();
     let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
-    let identity = identity::next_life(folder.path()).context("the agent's identity, in its data folder")?;
+    // What an earlier life had in work is of no use, and the disk may be full.
+    empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
+    let Some(identity) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
+        return Ok(Ended::InOrder);
+    };
     let name = settings.name.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
     tracing::info!(
         agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blender = %blenders[0],
@@ -131,7 +139,7 @@ impl Parts {
         let Self { client, introduction, studio, clock, plan, max_outbox_bytes, leaving, tasks } = self;
         let stop = leaving.stopping().clone();
         let link = Link::new(client.clone(), introduction, stop.clone());
-        let work = folder.join("work");
+        let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
         let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
         let left_over = outbox.left_over().context("the outbox")?;
@@ -225,7 +233,28 @@ fn how(ended: LinkEnded, leaving: &Leaving) -> Ended {
     }
 }
 
-/// Makes a folder that is empty: what an earlier life had in work is of no use.
+/// The identity for this start. A full disk is waited for: it may be the outbox that fills it, on other days. `None` when a
+/// signal came meanwhile.
+async fn identity_once_there_is_room(folder: &Path, signals: &mut Signals) -> anyhow::Result<Option<Identity>> {
+    loop {
+        match identity::next_life(folder) {
+            Ok(identity) => return Ok(Some(identity)),
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::error!(
+                    folder = %folder.display(), seconds = UNTIL_ROOM.as_secs(),
+                    "the disk is full: free some space; trying again"
+                );
+            }
+            Err(error) => return Err(error).context("the agent's identity, in its data folder"),
+        }
+        tokio::select! {
+            () = signals.next() => return Ok(None),
+            () = tokio::time::sleep(UNTIL_ROOM) => {}
+        }
+    }
+}
+
+/// Makes a folder that is empty.
 fn empty(folder: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),

@@ -103,7 +103,14 @@ impl Link {
         loop {
             let mut asked = Duration::ZERO;
             let memory_available_bytes = self.sample.borrow().map_or(0, |sample| sample.memory_available_bytes);
-            let request = LeaseRequest { agent_id, incarnation, request_id, memory_available_bytes };
+            let request = LeaseRequest {
+                agent_id,
+                incarnation,
+                request_id,
+                memory_available_bytes,
+                warm: None,
+                cached: Vec::new(),
+            };
             let call = || {
                 asked = now();
                 self.client.lease(&request, poll)

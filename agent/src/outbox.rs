@@ -128,7 +128,7 @@ mod tests {
             fs::create_dir(&rendered).unwrap();
             fs::write(rendered.join("0001.png"), b"pixels").unwrap();
             let file = OutputFile {
-                name: "0001.png".to_owned(),
+                name: "0001.png".parse().unwrap(),
                 size_bytes: 6,
                 sha256: Sha256Digest::of(b"pixels"),
                 width: 1,

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, Read as _};
 use std::path::Path;
 
 use haywain_shared::digest::{Hasher, Sha256Digest};
+use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::OutputFile;
 use image::{ImageFormat, ImageReader};
 
@@ -41,7 +42,8 @@ pub fn check(folder: &Path, file: &RenderedFile) -> Result<OutputFile, NotAnImag
             format!("it has {width} by {height} pixels, and the scene asks for {} by {}", expected.0, expected.1);
         return Err(not_an_image(reason));
     }
-    Ok(OutputFile { name: file.name.clone(), size_bytes, sha256, width, height })
+    let name = RelativePath::new(file.name.as_str()).map_err(|error| not_an_image(error.to_string()))?;
+    Ok(OutputFile { name, size_bytes, sha256, width, height })
 }
 
 fn digest(path: &Path) -> io::Result<(Sha256Digest, u64)> {

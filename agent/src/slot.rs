@@ -302,8 +302,14 @@ impl Slot {
             .await
             .map_err(|error| Failure::new(Cause::InvalidOutput, format!("checking the image: {error}")))?
             .map_err(|error| Failure::new(Cause::InvalidOutput, error.to_string()))?;
-        let upload =
-            FrameUpload { job_id: grant.job_id, generation: grant.generation, render_ms, peak_memory_bytes, files };
+        let upload = FrameUpload {
+            job_id: grant.job_id,
+            generation: grant.generation,
+            render_ms,
+            peak_memory_bytes,
+            files,
+            thumbnail: None,
+        };
         let lease_id = self.shop.book.rendered(grant.lease_id);
         let label = Label { lease_id, frame, upload };
         let parcel = self.shop.outbox.put(label, directory).map_err(|error| disk_failure(&error))?;

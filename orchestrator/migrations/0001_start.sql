@@ -33,6 +33,9 @@ CREATE TABLE jobs (
     max_attempts  INTEGER NOT NULL CHECK (max_attempts >= 1),
     frame_timeout_ms INTEGER,
     stall_timeout_ms INTEGER,
+    missing_files TEXT NOT NULL CHECK (missing_files IN ('refuse', 'allow')),
+    -- How many outputs have been recorded, those of earlier generations included: each takes the next place.
+    recorded      INTEGER NOT NULL DEFAULT 0,
     -- Attempts under leases up to this epoch no longer count: somebody has asked for failed frames to be tried again.
     forgiven_epoch INTEGER NOT NULL DEFAULT 0,
     -- The scene's own fault, which fails what is left of the job at once.
@@ -120,16 +123,22 @@ CREATE TABLE frames (
     recorded_ms       INTEGER NOT NULL,
     render_ms         INTEGER NOT NULL,
     peak_memory_bytes INTEGER,
+    -- Where it comes in the order that the job's frames were recorded in.
+    place             INTEGER NOT NULL,
+    thumbnail_key     TEXT,
     PRIMARY KEY (job_id, frame, generation)
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX frames_current ON frames (job_id, frame) WHERE current = 1;
 CREATE INDEX frames_by_time ON frames (job_id, recorded_ms);
+CREATE INDEX frames_by_place ON frames (job_id, place);
 
 CREATE TABLE frame_files (
     job_id     BLOB NOT NULL,
     frame      INTEGER NOT NULL,
     generation INTEGER NOT NULL,
+    -- The picture is 0.
+    position   INTEGER NOT NULL,
     name       TEXT NOT NULL,
     -- Where the file lies among the blobs.
     blob_key   TEXT NOT NULL,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use haywain_shared::path::{BadPath, RelativePath};
 use haywain_shared::scene::{Manifest, SceneId};
 use tokio::io::AsyncReadExt as _;
 
@@ -31,6 +32,9 @@ pub enum SceneError {
         /// Its first bytes.
         begins: String,
     },
+    /// Its name is none that every agent's system could have.
+    #[error("the scene's name: {0}; rename it")]
+    Name(#[from] BadPath),
     /// It could not be kept.
     #[error(transparent)]
     Blob(#[from] BlobError),
@@ -44,7 +48,8 @@ pub async fn take_in(path: &Path, blobs: &Blobs, store: &dyn Store) -> Result<Sc
     check_signature(path).await?;
     let (digest, size_bytes) = blobs.take_in(path).await?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    Ok(store.keep_scene(Manifest::of_one_file(&name, size_bytes, digest)).await?)
+    let name = RelativePath::new(name)?;
+    Ok(store.keep_scene(Manifest::of_one_file(name, size_bytes, digest)).await?)
 }
 
 async fn check_signature(path: &Path) -> Result<(), SceneError> {

@@ -140,6 +140,8 @@ pub struct JobReport {
     pub frame_timeout_ms: Option<u64>,
     /// How long Blender may do nothing at a frame; for ever if none is set.
     pub stall_timeout_ms: Option<u64>,
+    /// What becomes of frames when the scene wants files that are not there.
+    pub missing_files: crate::protocol::MissingFiles,
     /// When it was submitted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: jiff::Timestamp,
@@ -207,8 +209,35 @@ pub struct RecordedFrame {
     pub peak_memory_bytes: Option<u64>,
     /// Who rendered it.
     pub agent: String,
-    /// Its files.
+    /// Its files: the picture first, then what else the frame makes.
     pub files: Vec<crate::protocol::OutputFile>,
+    /// Its place in the order that the job's frames were recorded in, from 1. A frame that is rendered anew gets a new one.
+    pub place: u64,
+    /// Whether it has a thumbnail.
+    pub has_thumbnail: bool,
+}
+
+/// A page of jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobPage {
+    /// The jobs, youngest first.
+    pub jobs: Vec<JobSummary>,
+}
+
+/// A page of frames.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FramePage {
+    /// The frames, in the order that they were recorded in.
+    pub frames: Vec<RecordedFrame>,
+    /// Where the next page begins: what comes after it is what was recorded after this page. Give it as `since`.
+    pub cursor: u64,
+}
+
+/// A list of attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttemptList {
+    /// The attempts, oldest first.
+    pub attempts: Vec<AttemptReport>,
 }
 
 /// An attempt that has ended.

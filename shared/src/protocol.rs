@@ -8,7 +8,8 @@ use crate::cause::Cause;
 use crate::digest::Sha256Digest;
 use crate::frames::{FrameNumber, FrameRange};
 use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
-use crate::scene::SceneId;
+use crate::path::RelativePath;
+use crate::scene::{BlobRef, SceneId};
 
 /// The path that all calls of the agent's protocol begin with.
 pub const PREFIX: &str = "/api/v1/agent";
@@ -93,6 +94,26 @@ pub struct LeaseRequest {
     pub request_id: RequestId,
     /// Memory that the machine could give to this slot.
     pub memory_available_bytes: u64,
+    /// The scene that the slot's Blender has open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<SceneId>,
+    /// Scenes that lie whole on this machine, the latest used first: at most [`MAX_CACHED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cached: Vec<SceneId>,
+}
+
+/// The most scenes that a lease request tells of.
+pub const MAX_CACHED: usize = 100;
+
+/// What becomes of a frame whose scene wants files that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MissingFiles {
+    /// It fails, by the files' names.
+    #[default]
+    Refuse,
+    /// It is rendered as Blender does without them: its owner does not mind.
+    Allow,
 }
 
 /// A granted lease.
@@ -115,6 +136,9 @@ pub struct LeaseGrant {
     pub frame_timeout_ms: Option<u64>,
     /// How long Blender may do nothing: no progress, no output, no processor time. `None` means for ever.
     pub stall_timeout_ms: Option<u64>,
+    /// What becomes of frames when the scene wants files that are not there.
+    #[serde(default)]
+    pub missing_files: MissingFiles,
 }
 
 /// `POST /heartbeat`: one call for the whole agent, each interval, and at once on receipt of a lease.
@@ -240,14 +264,22 @@ pub struct FrameUpload {
     pub peak_memory_bytes: Option<u64>,
     /// The frame's files: at least one.
     pub files: Vec<OutputFile>,
+    /// A small JPEG of the first file, where one could be made: it follows the files as the last part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<BlobRef>,
 }
+
+/// The longer side of a thumbnail, in pixels.
+pub const THUMBNAIL_PIXELS: u32 = 320;
+/// The largest that a thumbnail may be.
+pub const MAX_THUMBNAIL_BYTES: u64 = 1024 * 1024;
 
 /// A file that a frame made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputFile {
-    /// Its name: relative, with forward slashes.
-    pub name: String,
+    /// Its name, in the folder of the job's frames: the artist's own.
+    pub name: RelativePath,
     /// Its size in bytes.
     pub size_bytes: u64,
     /// The digest of its content.

@@ -8,8 +8,10 @@ use std::time::Duration;
 use haywain_orchestrator::queue::submission::Limits;
 use haywain_orchestrator::store::{AgentCommand, JobCommand, NewJob, Store as _};
 use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::JobId;
+use haywain_shared::protocol::MissingFiles;
 use haywain_shared::scene::Manifest;
 use tokio_util::task::TaskTracker;
 
@@ -245,12 +247,13 @@ impl Run {
         let name = self.world.log.name('J', id);
         self.world.log.note(format_args!("{name}: {pace_ms} ms a frame, {doomed} doomed"));
         let digest = Sha256Digest::of(SCENE);
-        let scene = Manifest::of_one_file("scene.blend", SCENE.len() as u64, digest).id();
+        let scene = Manifest::of_one_file("scene.blend".parse().unwrap(), SCENE.len() as u64, digest).id();
         let job = NewJob {
             id,
             name: None,
             scene,
-            frames: FrameRange::new(number(1), number(frames)).unwrap(),
+            frames: FrameList::of_range(FrameRange::new(number(1), number(frames)).unwrap()),
+            missing_files: MissingFiles::Refuse,
             batch_size,
             priority: 0,
             limits: Limits { stall_timeout: Some(STALL), ..Limits::default() },

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    AgentCommand, Beat, Failure, JobCommand, JobFilter, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Store,
-    StoreError,
+    AgentCommand, Beat, Failure, JobCommand, JobFilter, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
+    RenderedFrame, Store, StoreError,
 };
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
@@ -75,7 +75,7 @@ impl Store for SimStore {
     }
 
     async fn submit(&self, job: NewJob) -> Result<JobId, StoreError> {
-        let frames = job.frames;
+        let frames = job.frames.runs()[0];
         let submitted = pass_on!(self.submit(job));
         if let Ok(id) = submitted {
             self.witness.submitted(id, frames);
@@ -176,13 +176,12 @@ impl Store for SimStore {
         pass_on!(self.jobs(filter))
     }
 
-    async fn frames(
-        &self,
-        job: JobId,
-        after: Option<FrameNumber>,
-        limit: u32,
-    ) -> Result<Vec<RecordedFrame>, StoreError> {
-        pass_on!(self.frames(job, after, limit))
+    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<RecordedFrame>, StoreError> {
+        pass_on!(self.frames(job, since, limit))
+    }
+
+    async fn frame(&self, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError> {
+        pass_on!(self.frame(job, frame))
     }
 
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError> {

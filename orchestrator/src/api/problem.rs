@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use haywain_shared::problem::{PROBLEM_JSON, Problem, ProblemKind};
 
-use crate::blobs::{BadName, BlobError, UploadError};
+use crate::blobs::{BlobError, UploadError};
 use crate::store::StoreError;
 
 /// When a caller whose request could not be done now is to try again, in seconds.
@@ -81,12 +81,6 @@ impl From<UploadError> for Failed {
             UploadError::Blob(error) => return error.into(),
         };
         Self::new(kind, StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
-    }
-}
-
-impl From<BadName> for Failed {
-    fn from(error: BadName) -> Self {
-        Self::invalid(error.to_string())
     }
 }
 

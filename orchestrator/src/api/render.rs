@@ -39,10 +39,16 @@ struct Accepted {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "it describes what `queue::submission` reads")]
 struct RenderRequest {
-    /// The first frame.
-    from: FrameNumber,
+    /// The first frame; with `to`, or else `frames`.
+    from: Option<FrameNumber>,
     /// The last frame.
-    to: FrameNumber,
+    to: Option<FrameNumber>,
+    /// A list of frames and ranges, in place of `from` and `to`: each range may have a step of its own.
+    #[schema(example = "300,310-320x2,-10..-1")]
+    frames: Option<String>,
+    /// Every how many frames of a range one is rendered.
+    #[schema(minimum = 1, maximum = 1_000_000, default = 1)]
+    step: Option<u32>,
     /// The scene; the orchestrator's own unless one is named.
     scene: Option<SceneId>,
     /// The most frames in a batch.
@@ -63,6 +69,9 @@ struct RenderRequest {
     /// How many seconds Blender may do nothing at a frame (no progress, no output, no processor time); 0 means for ever.
     #[schema(minimum = 0, maximum = 2_592_000, default = 600)]
     stall_timeout: Option<u64>,
+    /// Whether to render also when the scene wants files that are not there.
+    #[schema(default = false)]
+    allow_missing: Option<bool>,
 }
 
 /// Submits a job
@@ -101,11 +110,13 @@ pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_b
         Ok(idempotency) => idempotency,
         Err(text) => return invalid(&headers, &text),
     };
-    let Submission { frames, batch_size, name, scene: _, priority, limits } = submission;
-    let job = NewJob { id: JobId::generate(), name, scene, frames, batch_size, priority, limits, idempotency };
+    let Submission { frames, batch_size, name, scene: _, priority, limits, missing_files } = submission;
+    let count = frames.len();
+    let id = JobId::generate();
+    let job = NewJob { id, name, scene, frames, batch_size, missing_files, priority, limits, idempotency };
     match app.store.submit(job).await {
         Ok(job_id) => {
-            tracing::info!(job = %job_id, %frames, "job accepted");
+            tracing::info!(job = %job_id, frames = count, "job accepted");
             accepted(job_id)
         }
         Err(StoreError::UnknownScene(scene)) => {

@@ -5,7 +5,6 @@
 //! frame with that key: two uploads of one frame never touch the same file.
 
 pub mod local;
-mod name;
 mod upload;
 
 use std::path::PathBuf;
@@ -14,11 +13,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use haywain_shared::digest::Sha256Digest;
-use haywain_shared::ids::JobId;
+use haywain_shared::ids::{JobId, RequestId};
+use haywain_shared::path::RelativePath;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
-pub use self::name::{BadName, FrameFileName};
 pub use self::upload::{FrameFileUpload, UploadError};
 
 /// Why a file could not be kept or found.
@@ -76,8 +75,15 @@ impl Blobs {
     }
 
     /// Begins to take in a file of a frame.
-    pub async fn begin_frame_file(&self, job: JobId, name: FrameFileName) -> Result<FrameFileUpload, BlobError> {
+    pub async fn begin_frame_file(&self, job: JobId, name: RelativePath) -> Result<FrameFileUpload, BlobError> {
         FrameFileUpload::begin(&*self.objects, frames_key(job), name).await
+    }
+
+    /// Keeps a frame's thumbnail, and says under which key.
+    pub async fn keep_thumbnail(&self, job: JobId, picture: Bytes) -> Result<String, BlobError> {
+        let key = Key::from_iter(["thumbnails", &job.to_string(), &format!("{}.jpg", RequestId::generate())]);
+        self.objects.put(&key, picture.into()).await.map_err(BlobError::storage("keeping a thumbnail"))?;
+        Ok(key.to_string())
     }
 
     /// Removes files that no recorded frame refers to. What can't be removed is logged and left: it harms nobody.

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use haywain_shared::digest::{Hasher, Sha256Digest};
 use haywain_shared::ids::RequestId;
+use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::OutputFile;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 
-use super::{BlobError, FrameFileName};
+use super::BlobError;
 use crate::store::StoredFile;
 
 /// Parts that may be on their way to the storage at once.
@@ -54,7 +55,7 @@ pub enum UploadError {
 /// A file on its way in. Dropped before [`Self::finish`], it leaves nothing.
 pub struct FrameFileUpload {
     key: Key,
-    name: FrameFileName,
+    name: RelativePath,
     writer: WriteMultipart,
     hasher: Hasher,
     size_bytes: u64,
@@ -62,7 +63,7 @@ pub struct FrameFileUpload {
 }
 
 impl FrameFileUpload {
-    pub(super) async fn begin(objects: &dyn ObjectStore, folder: Key, name: FrameFileName) -> Result<Self, BlobError> {
+    pub(super) async fn begin(objects: &dyn ObjectStore, folder: Key, name: RelativePath) -> Result<Self, BlobError> {
         // The last twelve digits of a version 7 UUID are random: 48 bits that tell apart the few uploads of one name.
         let unique = RequestId::generate().to_string();
         let marked = name.marked(&unique[unique.len() - 12..]);
@@ -92,7 +93,7 @@ impl FrameFileUpload {
             check_image(&self.head, expected)
         } else {
             Err(UploadError::Mismatch {
-                name: expected.name.clone(),
+                name: expected.name.to_string(),
                 expected: expected.sha256,
                 expected_bytes: expected.size_bytes,
                 arrived,
@@ -105,7 +106,7 @@ impl FrameFileUpload {
         }
         self.writer.finish().await.map_err(BlobError::storage("finishing a frame"))?;
         Ok(StoredFile {
-            name: self.name.to_string(),
+            name: self.name,
             blob_key: self.key.to_string(),
             size_bytes: self.size_bytes,
             sha256: arrived,
@@ -119,7 +120,7 @@ impl FrameFileUpload {
 /// signature: the agent has decoded the whole file.
 fn check_image(head: &[u8], expected: &OutputFile) -> Result<(), UploadError> {
     let not_the_image = |found: String| UploadError::NotTheImage {
-        name: expected.name.clone(),
+        name: expected.name.to_string(),
         width: expected.width,
         height: expected.height,
         found,

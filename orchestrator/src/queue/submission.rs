@@ -5,7 +5,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::protocol::MissingFiles;
 use haywain_shared::scene::SceneId;
 use serde_json::{Map, Value};
 
@@ -23,6 +25,8 @@ pub const MAX_ATTEMPTS: u32 = 100;
 pub const MAX_TIMEOUT_SECONDS: u64 = 30 * 24 * 3600;
 /// How long Blender may do nothing at a frame unless the job says otherwise.
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_mins(10);
+/// The largest step from one frame to the next.
+pub const MAX_STEP: u32 = 1_000_000;
 /// The longest name of a job, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
 
@@ -30,7 +34,7 @@ pub const MAX_NAME_BYTES: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
     /// The frames to render.
-    pub frames: FrameRange,
+    pub frames: FrameList,
     /// The scene, unless the default one is meant.
     pub scene: Option<SceneId>,
     /// The most frames in a batch.
@@ -41,6 +45,8 @@ pub struct Submission {
     pub priority: i32,
     /// What its frames are allowed.
     pub limits: Limits,
+    /// What becomes of them when the scene wants files that are not there.
+    pub missing_files: MissingFiles,
 }
 
 /// What the frames of a job are allowed.
@@ -77,8 +83,20 @@ impl InvalidInput {
     }
 }
 
-const MEMBERS: [&str; 9] =
-    ["from", "to", "scene", "batchSize", "name", "priority", "maxAttempts", "frameTimeout", "stallTimeout"];
+const MEMBERS: [&str; 12] = [
+    "from",
+    "to",
+    "frames",
+    "step",
+    "scene",
+    "batchSize",
+    "name",
+    "priority",
+    "maxAttempts",
+    "frameTimeout",
+    "stallTimeout",
+    "allowMissing",
+];
 
 /// Reads the body of `POST /render`. No job may have more than `max_frames` frames.
 pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
@@ -90,17 +108,14 @@ pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
     let Value::Object(members) = value else {
         return Err(InvalidInput::Because(format!("the body is {}, not a JSON object", kind_of(&value))));
     };
-    let (Some(from), Some(to)) = (given(&members, "from"), given(&members, "to")) else {
-        return Err(InvalidInput::Missing);
-    };
+    let wanted = wanted_frames(&members)?;
     if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
         return Err(InvalidInput::Because(format!(
             "there is no member {unknown:?}; the members are {}",
             MEMBERS.join(", ")
         )));
     }
-    let frames = FrameRange::new(frame("from", from)?, frame("to", to)?)
-        .map_err(|error| InvalidInput::Because(error.to_string()))?;
+    let frames = listed(&wanted, bounded(&members, "step", 1..=MAX_STEP)?)?;
     if frames.len() > max_frames {
         return Err(InvalidInput::Because(format!(
             "{} frames are more than the {max_frames} that a job may have here",
@@ -114,7 +129,52 @@ pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
         name: name(&members)?,
         priority: bounded(&members, "priority", -MAX_PRIORITY..=MAX_PRIORITY)?.unwrap_or(0),
         limits: limits(&members)?,
+        missing_files: missing_files(&members)?,
     })
+}
+
+/// How a submission says which frames it wants.
+enum Wanted<'a> {
+    Ends(&'a Value, &'a Value),
+    List(&'a Value),
+}
+
+fn wanted_frames(members: &Map<String, Value>) -> Result<Wanted<'_>, InvalidInput> {
+    match (given(members, "from"), given(members, "to"), given(members, "frames")) {
+        (Some(from), Some(to), None) => Ok(Wanted::Ends(from, to)),
+        (None, None, Some(list)) => Ok(Wanted::List(list)),
+        (_, _, Some(_)) => Err(InvalidInput::because("give from and to, or frames, not both")),
+        _ => Err(InvalidInput::Missing),
+    }
+}
+
+fn listed(wanted: &Wanted<'_>, step: Option<u32>) -> Result<FrameList, InvalidInput> {
+    let because = |error: &dyn fmt::Display| InvalidInput::Because(error.to_string());
+    let list = match wanted {
+        Wanted::Ends(from, to) => FrameRange::new(frame("from", from)?, frame("to", to)?)
+            .map(FrameList::of_range)
+            .map_err(|error| because(&error))?,
+        Wanted::List(Value::String(text)) => {
+            text.parse().map_err(|error| InvalidInput::Because(format!("frames: {error}")))?
+        }
+        Wanted::List(other) => {
+            return Err(InvalidInput::Because(format!(
+                "frames must be a string such as \"300,310-320x2\", not {}",
+                kind_of(other)
+            )));
+        }
+    };
+    list.by_step(step.unwrap_or(1)).map_err(|error| because(&error))
+}
+
+fn missing_files(members: &Map<String, Value>) -> Result<MissingFiles, InvalidInput> {
+    match given(members, "allowMissing") {
+        None | Some(Value::Bool(false)) => Ok(MissingFiles::Refuse),
+        Some(Value::Bool(true)) => Ok(MissingFiles::Allow),
+        Some(other) => {
+            Err(InvalidInput::Because(format!("allowMissing must be true or false, not {}", kind_of(other))))
+        }
+    }
 }
 
 /// A member, unless it is missing or null, which mean the same.

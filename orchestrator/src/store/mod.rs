@@ -16,11 +16,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobState, JobSummary, RecordedFrame};
+use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{
-    BlenderFacts, HeartbeatAnswer, HeldLease, LeaseGrant, MachineFacts, MachineSample, UploadOutcome,
+    BlenderFacts, HeartbeatAnswer, HeldLease, LeaseGrant, MachineFacts, MachineSample, MissingFiles, UploadOutcome,
 };
 use haywain_shared::scene::{Manifest, SceneId};
 use serde::{Deserialize, Serialize};
@@ -81,9 +83,11 @@ pub struct NewJob {
     /// Its scene.
     pub scene: SceneId,
     /// Its frames.
-    pub frames: FrameRange,
+    pub frames: FrameList,
     /// The most frames in a batch.
     pub batch_size: u32,
+    /// What becomes of them when the scene wants files that are not there.
+    pub missing_files: MissingFiles,
     /// Jobs of a higher one are served first.
     pub priority: i32,
     /// What its frames are allowed.
@@ -136,6 +140,10 @@ pub struct LeaseAsk {
     pub request: RequestId,
     /// Memory that the machine could give to the slot.
     pub memory_available_bytes: u64,
+    /// The scene that the slot's Blender has open.
+    pub warm: Option<SceneId>,
+    /// Scenes that lie whole on the machine.
+    pub cached: Vec<SceneId>,
 }
 
 /// A lease.
@@ -157,6 +165,8 @@ pub struct Lease {
     pub frame_timeout: Option<Duration>,
     /// How long Blender may do nothing.
     pub stall_timeout: Option<Duration>,
+    /// What becomes of the frames when the scene wants files that are not there.
+    pub missing_files: MissingFiles,
 }
 
 impl From<Lease> for LeaseGrant {
@@ -171,6 +181,7 @@ impl From<Lease> for LeaseGrant {
             generation: lease.generation,
             frame_timeout_ms: lease.frame_timeout.map(ms),
             stall_timeout_ms: lease.stall_timeout.map(ms),
+            missing_files: lease.missing_files,
         }
     }
 }
@@ -207,15 +218,17 @@ pub struct RenderedFrame {
     pub render_ms: u64,
     /// The most memory that Blender has had, where known.
     pub peak_memory_bytes: Option<u64>,
-    /// Its files.
+    /// Its files: the picture first.
     pub files: Vec<StoredFile>,
+    /// The key of its thumbnail among the blobs, if it has one.
+    pub thumbnail_key: Option<String>,
 }
 
 /// A file of a frame, where it lies among the blobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFile {
-    /// Its name: relative, with forward slashes.
-    pub name: String,
+    /// Its name in the folder of the job's frames.
+    pub name: RelativePath,
     /// Its key among the blobs.
     pub blob_key: String,
     /// Its size in bytes.
@@ -226,6 +239,17 @@ pub struct StoredFile {
     pub width: u32,
     /// Pixels down.
     pub height: u32,
+}
+
+/// A recorded frame, and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptFrame {
+    /// The frame as its watchers see it.
+    pub report: RecordedFrame,
+    /// The keys of its files among the blobs, in the order of `report.files`.
+    pub blob_keys: Vec<String>,
+    /// The key of its thumbnail.
+    pub thumbnail_key: Option<String>,
 }
 
 /// An attempt that ended without a frame.
@@ -347,13 +371,12 @@ pub trait Store: Send + Sync + 'static {
     /// Jobs, youngest first.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobSummary>, StoreError>;
 
-    /// The recorded frames of a job with their files, by number, after `after`: at most `limit`.
-    async fn frames(
-        &self,
-        job: JobId,
-        after: Option<FrameNumber>,
-        limit: u32,
-    ) -> Result<Vec<RecordedFrame>, StoreError>;
+    /// The recorded frames of a job with their files, in the order that they were recorded in, after place `since`: at most
+    /// `limit`.
+    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<RecordedFrame>, StoreError>;
+
+    /// A recorded frame and where its files lie; `None` while it is not done.
+    async fn frame(&self, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError>;
 
     /// The ended attempts of a job, or of one of its frames, oldest first.
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError>;

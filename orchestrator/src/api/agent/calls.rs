@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use haywain_shared::ids::LeaseId;
 use haywain_shared::protocol::{
-    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, RegisterAnswer,
-    RegisterRequest, ReleaseRequest,
+    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, MAX_CACHED,
+    RegisterAnswer, RegisterRequest, ReleaseRequest,
 };
 
 use crate::api::App;
@@ -36,11 +36,16 @@ pub(super) async fn register(
 }
 
 pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseRequest>) -> Result<Response, Failed> {
+    if request.cached.len() > MAX_CACHED {
+        return Err(Failed::invalid(format!("cached names at most {MAX_CACHED} scenes, not {}", request.cached.len())));
+    }
     let ask = LeaseAsk {
         agent: request.agent_id,
         incarnation: request.incarnation,
         request: request.request_id,
         memory_available_bytes: request.memory_available_bytes,
+        warm: request.warm,
+        cached: request.cached,
     };
     let Some(lease) = next_lease(&*app.store, ask, app.intervals.poll, &app.stop).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());

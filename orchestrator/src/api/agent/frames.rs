@@ -3,17 +3,21 @@
 
 use std::collections::HashSet;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
 use axum::http::StatusCode;
+use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
 use haywain_shared::problem::ProblemKind;
-use haywain_shared::protocol::{FrameUpload, OutputFile, UPLOAD_META_PART, UploadAnswer, UploadOutcome};
+use haywain_shared::protocol::{
+    FrameUpload, MAX_THUMBNAIL_BYTES, OutputFile, UPLOAD_META_PART, UploadAnswer, UploadOutcome,
+};
+use haywain_shared::scene::BlobRef;
 
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
-use crate::blobs::FrameFileName;
 use crate::store::{RenderedFrame, StoredFile};
 
 /// The most files that one frame may have.
@@ -60,12 +64,16 @@ async fn take_in(
         return Ok(outcome);
     }
     let mut stored = Vec::with_capacity(upload.files.len());
-    let received = receive_files(app, &upload, parts, &mut stored).await;
-    let keys: Vec<_> = stored.iter().map(|file| file.blob_key.clone()).collect();
-    if let Err(failed) = received {
-        app.blobs.discard(keys).await;
-        return Err(failed);
-    }
+    let received = receive_all(app, &upload, parts, &mut stored).await;
+    let mut keys: Vec<_> = stored.iter().map(|file| file.blob_key.clone()).collect();
+    let thumbnail_key = match received {
+        Ok(thumbnail_key) => thumbnail_key,
+        Err(failed) => {
+            app.blobs.discard(keys).await;
+            return Err(failed);
+        }
+    };
+    keys.extend(thumbnail_key.clone());
     let rendered = RenderedFrame {
         lease,
         job: upload.job_id,
@@ -74,6 +82,7 @@ async fn take_in(
         render_ms: upload.render_ms,
         peak_memory_bytes: upload.peak_memory_bytes,
         files: stored,
+        thumbnail_key,
     };
     let outcome = app.store.record(rendered).await;
     if !matches!(outcome, Ok(UploadOutcome::Recorded)) {
@@ -94,9 +103,13 @@ async fn read_meta(parts: &mut Multipart) -> Result<FrameUpload, Failed> {
     if upload.files.is_empty() || upload.files.len() > MAX_FILES {
         return Err(Failed::invalid(format!("a frame has from 1 to {MAX_FILES} files, not {}", upload.files.len())));
     }
-    let names: HashSet<&str> = upload.files.iter().map(|file| file.name.as_str()).collect();
+    let names: HashSet<_> = upload.files.iter().map(|file| file.name.as_str().to_lowercase()).collect();
     if names.len() < upload.files.len() {
-        return Err(Failed::invalid("two files have the same name".to_owned()));
+        return Err(Failed::invalid("two files have the same name, but for capitals and small letters".to_owned()));
+    }
+    if let Some(thumbnail) = upload.thumbnail.filter(|thumbnail| thumbnail.size_bytes > MAX_THUMBNAIL_BYTES) {
+        let text = format!("a thumbnail has at most {MAX_THUMBNAIL_BYTES} bytes, not {}", thumbnail.size_bytes);
+        return Err(Failed::invalid(text));
     }
     if upload.render_ms > MAX_RENDER_MS {
         return Err(Failed::invalid(format!("renderMs is at most {MAX_RENDER_MS}, not {}", upload.render_ms)));
@@ -111,23 +124,48 @@ async fn read_to_the_end(parts: &mut Multipart) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Stores the files one after the other. What is stored by the time of an error is in `stored`, for the caller to discard.
-async fn receive_files(
+/// Stores the files one after the other, and the thumbnail, whose key is returned. What is stored by the time of an error is
+/// in `stored`, for the caller to discard.
+async fn receive_all(
     app: &App,
     upload: &FrameUpload,
     parts: &mut Multipart,
     stored: &mut Vec<StoredFile>,
-) -> Result<(), Failed> {
+) -> Result<Option<String>, Failed> {
     for expected in &upload.files {
         let field = parts.next_field().await.map_err(broken)?.ok_or_else(|| {
             Failed::invalid(format!("{} files were announced and {} came", upload.files.len(), stored.len()))
         })?;
         stored.push(receive_file(app, upload, expected, field).await?);
     }
+    let thumbnail = match upload.thumbnail {
+        Some(expected) => Some(receive_thumbnail(expected, parts).await?),
+        None => None,
+    };
     if parts.next_field().await.map_err(broken)?.is_some() {
         return Err(Failed::invalid(format!("more files came than the {} that were announced", stored.len())));
     }
-    Ok(())
+    match thumbnail {
+        Some(picture) => Ok(Some(app.blobs.keep_thumbnail(upload.job_id, picture).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn receive_thumbnail(expected: BlobRef, parts: &mut Multipart) -> Result<Bytes, Failed> {
+    let field = parts.next_field().await.map_err(broken)?;
+    let mut field = field.ok_or_else(|| Failed::invalid("a thumbnail was announced and did not come".to_owned()))?;
+    let mut picture = Vec::new();
+    while let Some(piece) = field.chunk().await.map_err(broken)? {
+        picture.extend_from_slice(&piece);
+        if picture.len() as u64 > expected.size_bytes {
+            break;
+        }
+    }
+    if picture.len() as u64 != expected.size_bytes || Sha256Digest::of(&picture) != expected.sha256 {
+        let text = "the thumbnail did not arrive as it was sent".to_owned();
+        return Err(Failed::new(ProblemKind::DigestMismatch, StatusCode::UNPROCESSABLE_ENTITY, text));
+    }
+    Ok(picture.into())
 }
 
 async fn receive_file(
@@ -136,8 +174,7 @@ async fn receive_file(
     expected: &OutputFile,
     mut field: Field<'_>,
 ) -> Result<StoredFile, Failed> {
-    let name = FrameFileName::new(&expected.name)?;
-    let mut file = app.blobs.begin_frame_file(upload.job_id, name).await?;
+    let mut file = app.blobs.begin_frame_file(upload.job_id, expected.name.clone()).await?;
     while let Some(piece) = field.chunk().await.map_err(broken)? {
         file.write(piece).await?;
     }

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::JobId;
-use haywain_shared::job::{AttemptReport, JobReport, JobState, JobSummary, RecordedFrame};
+use haywain_shared::job::{AttemptList, FramePage, JobPage, JobReport, JobState};
 use haywain_shared::problem::Problem;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::App;
@@ -17,27 +17,6 @@ use crate::store::{JobCommand, JobFilter, StoreError};
 const DEFAULT_LIMIT: u32 = 100;
 /// The most items on a page.
 const MAX_LIMIT: u32 = 1000;
-
-/// A page of jobs.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct JobPage {
-    /// The jobs, youngest first.
-    jobs: Vec<JobSummary>,
-}
-
-/// A page of frames.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct FramePage {
-    /// The frames, by number.
-    frames: Vec<RecordedFrame>,
-}
-
-/// A list of attempts.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AttemptList {
-    /// The attempts, oldest first.
-    attempts: Vec<AttemptReport>,
-}
 
 /// Which jobs are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -58,8 +37,8 @@ pub(super) struct JobQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FrameQuery {
-    /// Only those after this one: the last of the page before.
-    after: Option<FrameNumber>,
+    /// Only those that were recorded after this cursor, which the page before has given; all of them unless it is given.
+    since: Option<u64>,
     /// At most this many: 100 unless it is given, 1000 at most.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -203,7 +182,7 @@ pub(super) async fn priority(
 /// The recorded frames of a job, with their files
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/frames", tag = "jobs",
     params(("job" = JobId, Path, description = "The job"), FrameQuery), responses(
-    (status = 200, description = "A page of frames, by number", body = FramePage),
+    (status = 200, description = "A page of frames, in the order that they were recorded in", body = FramePage),
     (status = 400, description = "The id or a parameter is wrong", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -212,11 +191,13 @@ pub(super) async fn frames(
     Path(job): Path<JobId>,
     Query(query): Query<FrameQuery>,
 ) -> Result<Json<FramePage>, Failed> {
-    let frames = app.store.frames(job, query.after, limit(query.limit)?).await?;
+    let since = query.since.unwrap_or(0);
+    let frames = app.store.frames(job, since, limit(query.limit)?).await?;
     if frames.is_empty() {
         report(&app, job).await?;
     }
-    Ok(Json(FramePage { frames }))
+    let cursor = frames.last().map_or(since, |frame| frame.place);
+    Ok(Json(FramePage { frames, cursor }))
 }
 
 /// Every attempt at a job's frames that has ended, with its log if it failed

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
 use haywain_shared::job::JobReport;
-use haywain_shared::protocol::{HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, UploadOutcome};
+use haywain_shared::protocol::{
+    HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, MissingFiles, UploadOutcome,
+};
 use haywain_shared::scene::{Manifest, SceneId};
 
 use crate::clock::HeldClock;
@@ -50,7 +53,7 @@ impl Bench {
     }
 
     pub(super) async fn submit(&self, from: i64, to: i64, batch_size: u32) -> JobId {
-        let manifest = Manifest::of_one_file("a.blend", 1, Sha256Digest::of(b"a"));
+        let manifest = Manifest::of_one_file("a.blend".parse().unwrap(), 1, Sha256Digest::of(b"a"));
         let scene = self.store.keep_scene(manifest).await.unwrap();
         let id = JobId::generate();
         self.store.submit(NewJob { batch_size, ..new_job(id, scene, range(from, to)) }).await.unwrap();
@@ -74,13 +77,13 @@ impl Bench {
     }
 
     pub(super) async fn ask(&self, agent: AgentId, request: RequestId) -> Result<Option<Lease>, StoreError> {
-        self.store.lease(LeaseAsk { agent, incarnation: Incarnation(1), request, memory_available_bytes: GIB }).await
+        self.store.lease(new_ask(agent, request)).await
     }
 
     /// A lease for an agent with so much memory, if there is one for it.
     pub(super) async fn lease_with(&self, agent: AgentId, memory_available_bytes: u64) -> Option<Lease> {
         let request = RequestId::generate();
-        let ask = LeaseAsk { agent, incarnation: Incarnation(1), request, memory_available_bytes };
+        let ask = LeaseAsk { memory_available_bytes, ..new_ask(agent, request) };
         self.store.lease(ask).await.unwrap()
     }
 
@@ -120,7 +123,7 @@ impl Bench {
 
     pub(super) async fn deliver(&self, lease: &Lease, number: i64) -> Result<UploadOutcome, StoreError> {
         let file = StoredFile {
-            name: format!("{number}.png"),
+            name: format!("{number}.png").parse().unwrap(),
             blob_key: format!("frames/{}/{number}.png", lease.id),
             size_bytes: 1,
             sha256: Sha256Digest::of(b"pixels"),
@@ -135,6 +138,7 @@ impl Bench {
             render_ms: 100,
             peak_memory_bytes: None,
             files: vec![file],
+            thumbnail_key: None,
         };
         self.store.record(rendered).await
     }
@@ -197,7 +201,17 @@ impl Bench {
 
 /// A job with nothing special about it.
 pub(super) fn new_job(id: JobId, scene: SceneId, frames: FrameRange) -> NewJob {
-    NewJob { id, name: None, scene, frames, batch_size: 5, priority: 0, limits: Limits::default(), idempotency: None }
+    NewJob {
+        id,
+        name: None,
+        scene,
+        frames: FrameList::of_range(frames),
+        batch_size: 5,
+        missing_files: MissingFiles::Refuse,
+        priority: 0,
+        limits: Limits::default(),
+        idempotency: None,
+    }
 }
 
 pub(super) fn frame(number: i64) -> FrameNumber {
@@ -206,4 +220,16 @@ pub(super) fn frame(number: i64) -> FrameNumber {
 
 pub(super) fn range(from: i64, to: i64) -> FrameRange {
     FrameRange::new(frame(from), frame(to)).unwrap()
+}
+
+/// A request for a lease by an agent with a gibibyte.
+pub(super) fn new_ask(agent: AgentId, request: RequestId) -> LeaseAsk {
+    LeaseAsk {
+        agent,
+        incarnation: Incarnation(1),
+        request,
+        memory_available_bytes: GIB,
+        warm: None,
+        cached: Vec::new(),
+    }
 }

@@ -155,7 +155,7 @@ pub(in crate::store) async fn a_delivery_of_an_earlier_generation_is_superseded(
     assert_eq!(bench.frames(job).await, ["", "1", "", ""]);
     assert_eq!(bench.deliver(&again, 1).await.unwrap(), UploadOutcome::Recorded);
     assert_eq!(bench.deliver(&old, 1).await.unwrap(), UploadOutcome::Superseded);
-    let frames = bench.store.frames(job, None, 10).await.unwrap();
+    let frames = bench.store.frames(job, 0, 10).await.unwrap();
     assert_eq!(frames.iter().map(|frame| frame.generation).collect::<Vec<_>>(), [2]);
 }
 
@@ -220,9 +220,10 @@ pub(in crate::store) async fn lists_are_filtered_and_paged(bench: Bench) {
     assert_eq!(list(Some(JobState::Completed), None, 10).await, [finished]);
     assert_eq!(list(Some(JobState::Failed), None, 10).await, []);
 
-    let frames = bench.store.frames(finished, Some(frame(1)), 1).await.unwrap();
+    let frames = bench.store.frames(finished, 1, 1).await.unwrap();
     assert_eq!(frames.len(), 1);
     assert_eq!((frames[0].frame, frames[0].files[0].name.as_str()), (frame(2), "2.png"));
+    assert_eq!(frames[0].place, 2);
     assert_eq!(bench.store.agents().await.unwrap()[0].agent_id, agent);
 }
 

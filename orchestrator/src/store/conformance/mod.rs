@@ -191,7 +191,7 @@ pub(super) async fn only_known_agents_in_their_present_life_are_served(mut bench
 }
 
 pub(super) async fn a_scene_must_be_kept_before_it_is_rendered(bench: Bench) {
-    let manifest = Manifest::of_one_file("b.blend", 7, Sha256Digest::of(b"b"));
+    let manifest = Manifest::of_one_file("b.blend".parse().unwrap(), 7, Sha256Digest::of(b"b"));
     let scene = manifest.id();
     let job = new_job(JobId::generate(), scene, range(1, 1));
     let answer = bench.store.submit(job.clone()).await;

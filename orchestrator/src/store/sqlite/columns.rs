@@ -6,6 +6,8 @@ use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId};
+use haywain_shared::path::RelativePath;
+use haywain_shared::protocol::MissingFiles;
 use haywain_shared::scene::SceneId;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Sqlite, Type};
@@ -102,6 +104,30 @@ pub(super) fn text(row: &SqliteRow, column: &str) -> Result<String, StoreError> 
 
 pub(super) fn optional_text(row: &SqliteRow, column: &str) -> Result<Option<String>, StoreError> {
     get(row, column)
+}
+
+pub(super) fn relative_path(row: &SqliteRow, column: &str) -> Result<RelativePath, StoreError> {
+    RelativePath::new(text(row, column)?).map_err(|_| damaged(column))
+}
+
+/// What becomes of frames whose scene wants files that are not there.
+pub(super) fn missing_files(row: &SqliteRow) -> Result<MissingFiles, StoreError> {
+    match text(row, "missing_files")?.as_str() {
+        REFUSE => Ok(MissingFiles::Refuse),
+        ALLOW => Ok(MissingFiles::Allow),
+        _ => Err(damaged("missing_files")),
+    }
+}
+
+const REFUSE: &str = "refuse";
+const ALLOW: &str = "allow";
+
+/// The word that column `missing_files` has for it.
+pub(super) const fn missing_files_word(missing_files: MissingFiles) -> &'static str {
+    match missing_files {
+        MissingFiles::Refuse => REFUSE,
+        MissingFiles::Allow => ALLOW,
+    }
 }
 
 pub(super) fn frame(row: &SqliteRow, column: &str) -> Result<FrameNumber, StoreError> {

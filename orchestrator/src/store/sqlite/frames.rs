@@ -9,7 +9,8 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 use super::attempts;
 use super::columns::{
-    as_integer, count, database_error, digest, frame, integer, lease_id, moment, optional_count, small, text,
+    as_integer, count, database_error, digest, frame, integer, lease_id, moment, optional_count, optional_text,
+    relative_path, small, text,
 };
 use super::events::{self, Subject};
 use super::jobs::{CountChange, change_counts};
@@ -17,7 +18,7 @@ use super::leases::{self, LeaseRow};
 use super::shelves::{Shelf, take_from_shelf};
 use super::writer::Tx;
 use crate::queue::state::Control;
-use crate::store::{RenderedFrame, StoreError, StoredFile};
+use crate::store::{KeptFrame, RenderedFrame, StoreError, StoredFile};
 
 const RECORDED_BY: &str = "/* recorded by */
     SELECT epoch, generation FROM frames WHERE job_id = ?1 AND frame = ?2 AND generation >= ?3 ORDER BY generation LIMIT 1";
@@ -25,21 +26,26 @@ const HOLDERS: &str = "/* holders of a frame */
     SELECT lease_frames.epoch, leases.id, leases.generation FROM lease_frames JOIN leases USING (epoch)
     WHERE lease_frames.job_id = ?1 AND frame = ?2";
 const INSERT_FRAME: &str = "/* insert frame */
-    INSERT INTO frames (job_id, frame, generation, epoch, recorded_ms, render_ms, peak_memory_bytes)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const INSERT_FILE: &str = "/* insert frame file */
-    INSERT INTO frame_files (job_id, frame, generation, name, blob_key, size_bytes, sha256, width, height)
+    INSERT INTO frames (job_id, frame, generation, epoch, recorded_ms, render_ms, peak_memory_bytes, place, thumbnail_key)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const NEXT_PLACE: &str = "/* next place */ UPDATE jobs SET recorded = recorded + 1 WHERE id = ?1 RETURNING recorded";
+const INSERT_FILE: &str = "/* insert frame file */
+    INSERT INTO frame_files (job_id, frame, generation, position, name, blob_key, size_bytes, sha256, width, height)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const ADD_SHARE: &str = "/* add to an agent's share */
     INSERT INTO job_agents (job_id, agent_id, frames, render_ms) VALUES (?1, ?2, 1, ?3)
     ON CONFLICT DO UPDATE SET frames = frames + 1, render_ms = render_ms + excluded.render_ms";
 const PAGE: &str = "/* page of recorded frames */
-    SELECT frame, frames.generation, recorded_ms, render_ms, peak_memory_bytes, agents.name
+    SELECT frame, frames.generation, recorded_ms, render_ms, peak_memory_bytes, place, thumbnail_key, agents.name
     FROM frames JOIN leases USING (epoch) JOIN agents ON agents.id = leases.agent_id
-    WHERE frames.job_id = ?1 AND current = 1 AND (?2 IS NULL OR frame > ?2) ORDER BY frame LIMIT ?3";
+    WHERE frames.job_id = ?1 AND current = 1 AND place > ?2 ORDER BY place LIMIT ?3";
+const ONE: &str = "/* one recorded frame */
+    SELECT frame, frames.generation, recorded_ms, render_ms, peak_memory_bytes, place, thumbnail_key, agents.name
+    FROM frames JOIN leases USING (epoch) JOIN agents ON agents.id = leases.agent_id
+    WHERE frames.job_id = ?1 AND frame = ?2 AND current = 1";
 const FILES: &str = "/* files of a frame */
-    SELECT name, size_bytes, sha256, width, height FROM frame_files
-    WHERE job_id = ?1 AND frame = ?2 AND generation = ?3 ORDER BY name";
+    SELECT name, blob_key, size_bytes, sha256, width, height FROM frame_files
+    WHERE job_id = ?1 AND frame = ?2 AND generation = ?3 ORDER BY position";
 
 /// The lease that a frame is delivered under, if it can be: the job is its job, and the frame was in its batch.
 pub(super) async fn lease_of(
@@ -78,7 +84,7 @@ pub(super) async fn unwanted(
 }
 
 pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<UploadOutcome, StoreError> {
-    let RenderedFrame { lease, job, frame, generation, render_ms, peak_memory_bytes, files } = rendered;
+    let RenderedFrame { lease, job, frame, generation, render_ms, peak_memory_bytes, files, thumbnail_key } = rendered;
     let lease = lease_of(&mut tx.conn, lease, job, frame, generation).await?;
     if let Some(outcome) = unwanted(&mut tx.conn, &lease, frame).await? {
         return Ok(outcome);
@@ -87,6 +93,12 @@ pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<Uploa
         // It is in another generation by now.
         return Ok(UploadOutcome::Superseded);
     };
+    let place = sqlx::query(NEXT_PLACE)
+        .bind(&job.as_bytes()[..])
+        .fetch_one(&mut tx.conn)
+        .await
+        .map_err(database_error)
+        .and_then(|row| integer(&row, "recorded"))?;
     sqlx::query(INSERT_FRAME)
         .bind(&job.as_bytes()[..])
         .bind(frame.get())
@@ -95,11 +107,13 @@ pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<Uploa
         .bind(tx.now_ms)
         .bind(as_integer(render_ms))
         .bind(peak_memory_bytes.map(as_integer))
+        .bind(place)
+        .bind(thumbnail_key)
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;
-    for file in files {
-        insert_file(tx, &lease, frame, file).await?;
+    for (position, file) in (0_i64..).zip(files) {
+        insert_file(tx, &lease, frame, position, file).await?;
     }
     sqlx::query(ADD_SHARE)
         .bind(&job.as_bytes()[..])
@@ -114,12 +128,19 @@ pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<Uploa
     Ok(UploadOutcome::Recorded)
 }
 
-async fn insert_file(tx: &mut Tx, lease: &LeaseRow, frame: FrameNumber, file: StoredFile) -> Result<(), StoreError> {
+async fn insert_file(
+    tx: &mut Tx,
+    lease: &LeaseRow,
+    frame: FrameNumber,
+    position: i64,
+    file: StoredFile,
+) -> Result<(), StoreError> {
     sqlx::query(INSERT_FILE)
         .bind(&lease.job.as_bytes()[..])
         .bind(frame.get())
         .bind(lease.generation)
-        .bind(file.name)
+        .bind(position)
+        .bind(file.name.as_str().to_owned())
         .bind(file.blob_key)
         .bind(as_integer(file.size_bytes))
         .bind(&file.sha256.as_bytes()[..])
@@ -163,31 +184,55 @@ async fn take_from_wherever_it_is(
     Ok(failed.then(|| CountChange { failed: -1, ..CountChange::default() }))
 }
 
+/// The recorded frames of a job after a place, in the order of their places.
 pub(super) async fn page(
     readers: &SqlitePool,
     job: JobId,
-    after: Option<FrameNumber>,
+    since: u64,
     limit: u32,
 ) -> Result<Vec<RecordedFrame>, StoreError> {
     let mut reading = readers.begin().await.map_err(database_error)?;
     let rows = sqlx::query(PAGE)
         .bind(&job.as_bytes()[..])
-        .bind(after.map(FrameNumber::get))
+        .bind(as_integer(since))
         .bind(limit)
         .fetch_all(&mut *reading)
         .await
         .map_err(database_error)?;
     let mut frames = Vec::with_capacity(rows.len());
     for row in &rows {
-        let (number, generation) = (frame(row, "frame")?, small(row, "generation")?);
-        let files = sqlx::query(FILES)
-            .bind(&job.as_bytes()[..])
-            .bind(number.get())
-            .bind(generation)
-            .fetch_all(&mut *reading)
-            .await
-            .map_err(database_error)?;
-        frames.push(RecordedFrame {
+        frames.push(kept(&mut reading, job, row).await?.report);
+    }
+    Ok(frames)
+}
+
+/// One recorded frame, and where it lies.
+pub(super) async fn one(readers: &SqlitePool, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError> {
+    let mut reading = readers.begin().await.map_err(database_error)?;
+    let row = sqlx::query(ONE)
+        .bind(&job.as_bytes()[..])
+        .bind(frame.get())
+        .fetch_optional(&mut *reading)
+        .await
+        .map_err(database_error)?;
+    match row {
+        Some(row) => kept(&mut reading, job, &row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn kept(conn: &mut SqliteConnection, job: JobId, row: &SqliteRow) -> Result<KeptFrame, StoreError> {
+    let (number, generation) = (frame(row, "frame")?, small(row, "generation")?);
+    let files = sqlx::query(FILES)
+        .bind(&job.as_bytes()[..])
+        .bind(number.get())
+        .bind(generation)
+        .fetch_all(conn)
+        .await
+        .map_err(database_error)?;
+    let thumbnail_key = optional_text(row, "thumbnail_key")?;
+    Ok(KeptFrame {
+        report: RecordedFrame {
             frame: number,
             generation,
             recorded_at: moment(row, "recorded_ms")?,
@@ -195,14 +240,17 @@ pub(super) async fn page(
             peak_memory_bytes: optional_count(row, "peak_memory_bytes")?,
             agent: text(row, "name")?,
             files: files.iter().map(output_file).collect::<Result<_, _>>()?,
-        });
-    }
-    Ok(frames)
+            place: count(row, "place")?,
+            has_thumbnail: thumbnail_key.is_some(),
+        },
+        blob_keys: files.iter().map(|file| text(file, "blob_key")).collect::<Result<_, _>>()?,
+        thumbnail_key,
+    })
 }
 
 fn output_file(row: &SqliteRow) -> Result<OutputFile, StoreError> {
     Ok(OutputFile {
-        name: text(row, "name")?,
+        name: relative_path(row, "name")?,
         size_bytes: count(row, "size_bytes")?,
         sha256: digest(row, "sha256")?,
         width: small(row, "width")?,

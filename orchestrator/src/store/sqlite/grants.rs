@@ -8,8 +8,8 @@ use sqlx::sqlite::SqliteRow;
 
 use super::agents;
 use super::columns::{
-    agent_id, as_integer, as_ms, count, database_error, integer, job_id, lease_id, optional_duration, optional_integer,
-    range, scene_id, small, text,
+    agent_id, as_integer, as_ms, count, database_error, integer, job_id, lease_id, missing_files, optional_duration,
+    optional_integer, range, scene_id, small, text,
 };
 use super::events::{self, Subject};
 use super::jobs::{CountChange, change_counts};
@@ -27,12 +27,12 @@ const WORTH_ASKING: &str = "/* worth asking for a lease */
         OR NOT EXISTS (SELECT 1 FROM agents WHERE id = ?1 AND incarnation = ?3) AS worth";
 const BY_REQUEST: &str = "/* lease by request */
     SELECT leases.id, epoch, job_id, scene_id, first, last, leases.generation, leases.ended_ms,
-        frame_timeout_ms, stall_timeout_ms
+        frame_timeout_ms, stall_timeout_ms, missing_files
     FROM leases JOIN jobs ON jobs.id = job_id WHERE agent_id = ?1 AND request_id = ?2";
 // In both: ?1 the agent, ?2 now, ?3 whether there are other agents, ?4 the memory that it has, ?5 the latest moment that
 // anything can be waiting for now: what is later is from before the wall's clock was set back.
 const NEXT_JOB: &str = "/* next job to lease from */
-    SELECT id AS job_id, scene_id, batch_size, pending, frame_timeout_ms, stall_timeout_ms FROM jobs
+    SELECT id AS job_id, scene_id, batch_size, pending, frame_timeout_ms, stall_timeout_ms, missing_files FROM jobs
     WHERE pending > 0 AND control = 'active'
         AND EXISTS (SELECT 1 FROM ranges WHERE ranges.job_id = jobs.id AND state = 'pending'
             AND (picky_until_ms IS NULL OR picky_until_ms <= ?2 OR picky_until_ms > ?5
@@ -49,7 +49,7 @@ const NEXT_RANGE: &str = "/* next range to lease */
                  AND (min_memory_bytes IS NULL OR min_memory_bytes < ?4)))
     ORDER BY first LIMIT 1";
 const JOB_OF_LEASE: &str = "/* job of a lease */
-    SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, control, total
+    SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, missing_files, control, total
     FROM leases JOIN jobs ON jobs.id = job_id WHERE epoch = ?1";
 const FOLLOWER: &str = "/* lease that follows an ended one */
     SELECT leases.id, leases.epoch FROM leases JOIN lease_frames USING (epoch)
@@ -178,6 +178,7 @@ fn lease_of(row: &SqliteRow, id: LeaseId, frames: FrameRange, generation: u32) -
         generation,
         frame_timeout: optional_duration(row, "frame_timeout_ms")?,
         stall_timeout: optional_duration(row, "stall_timeout_ms")?,
+        missing_files: missing_files(row)?,
     })
 }
 

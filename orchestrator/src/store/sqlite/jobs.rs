@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use haywain_shared::frame_list::FrameList;
 use haywain_shared::ids::JobId;
 use haywain_shared::job::EventKind;
 use haywain_shared::scene::{Manifest, SceneId};
 use sqlx::SqlitePool;
 
-use super::columns::{as_integer, as_ms, count, database_error, digest, job_id, optional_text, text};
+use super::columns::{
+    as_integer, as_ms, count, database_error, digest, job_id, missing_files_word, optional_text, text,
+};
 use super::events::{self, Subject};
 use super::shelves::{Shelf, Shelved, shelve};
 use super::writer::Tx;
@@ -18,8 +21,8 @@ const KEEP_SCENE: &str = "/* keep scene */ INSERT INTO scenes (id, manifest) VAL
 const SCENE: &str = "/* scene */ SELECT manifest FROM scenes WHERE id = ?1";
 const INSERT_JOB: &str = "/* insert job */
     INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed,
-        priority, max_attempts, frame_timeout_ms, stall_timeout_ms)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10 WHERE EXISTS (SELECT 1 FROM scenes WHERE id = ?3)";
+        priority, max_attempts, frame_timeout_ms, stall_timeout_ms, missing_files)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11 WHERE EXISTS (SELECT 1 FROM scenes WHERE id = ?3)";
 const BY_KEY: &str = "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE key = ?1";
 const KEEP_KEY: &str = "/* keep key */ INSERT INTO idempotency_keys (key, body_sha256, job_id) VALUES (?1, ?2, ?3)";
 const CHANGE_COUNTS: &str = "/* change counts */
@@ -32,6 +35,9 @@ const UNFINISHED: &str = "/* unfinished jobs and their blobs */
     SELECT jobs.id, frame_files.blob_key
     FROM jobs LEFT JOIN frame_files ON frame_files.job_id = jobs.id
     WHERE pending + leased > 0";
+
+/// How many runs of a list are told in an event.
+const RUNS_TOLD: usize = 10;
 
 /// By how much each of a job's counters changes. Their sum stays: the database refuses anything else.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,6 +87,7 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError
         .bind(job.limits.max_attempts)
         .bind(job.limits.frame_timeout.map(as_ms))
         .bind(job.limits.stall_timeout.map(as_ms))
+        .bind(missing_files_word(job.missing_files))
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;
@@ -96,10 +103,19 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError
             .await
             .map_err(database_error)?;
     }
-    shelve(tx, job.id, Shelf::Pending, Shelved::fresh(job.frames)).await?;
-    events::note(tx, EventKind::JobSubmitted, &Subject::job(job.id), &job.frames.to_string()).await?;
+    for run in job.frames.runs() {
+        shelve(tx, job.id, Shelf::Pending, Shelved::fresh(*run)).await?;
+    }
+    events::note(tx, EventKind::JobSubmitted, &Subject::job(job.id), &in_short(&job.frames)).await?;
     tx.work_made();
     Ok(job.id)
+}
+
+/// A list of frames for a person's eye: the first runs, and how many there are.
+fn in_short(frames: &FrameList) -> String {
+    let runs: Vec<_> = frames.runs().iter().take(RUNS_TOLD).map(ToString::to_string).collect();
+    let more = if frames.runs().len() > RUNS_TOLD { ", …" } else { "" };
+    format!("{}{more} ({} frames)", runs.join(","), frames.len())
 }
 
 async fn submitted_before(tx: &mut Tx, idempotency: &Idempotency) -> Result<Option<JobId>, StoreError> {

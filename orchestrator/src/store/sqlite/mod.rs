@@ -41,8 +41,8 @@ use self::writer::Writer;
 use super::presence::{Life, Presence};
 use super::terms::Terms;
 use super::{
-    AgentCommand, Beat, Failure, JobCommand, JobFilter, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Store,
-    StoreError,
+    AgentCommand, Beat, Failure, JobCommand, JobFilter, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
+    RenderedFrame, Store, StoreError,
 };
 use crate::clock::Clock;
 
@@ -229,13 +229,12 @@ impl Store for SqliteStore {
         report::list(&self.readers, filter).await
     }
 
-    async fn frames(
-        &self,
-        job: JobId,
-        after: Option<FrameNumber>,
-        limit: u32,
-    ) -> Result<Vec<RecordedFrame>, StoreError> {
-        frames::page(&self.readers, job, after, limit).await
+    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<RecordedFrame>, StoreError> {
+        frames::page(&self.readers, job, since, limit).await
+    }
+
+    async fn frame(&self, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError> {
+        frames::one(&self.readers, job, frame).await
     }
 
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError> {
