@@ -193,8 +193,8 @@ impl Manifest {
         }
         for file in &self.files {
             let lower = file.path.as_str().to_lowercase();
-            let folders = lower.match_indices('/').map(|(end, _)| &lower[..end]);
-            if let Some(other) = folders.filter_map(|folder| files.get(folder)).next() {
+            let mut folders = lower.match_indices('/').map(|(end, _)| &lower[..end]);
+            if let Some(other) = folders.find_map(|folder| files.get(folder)) {
                 return Err(ManifestFault::Collision((*other).clone(), file.path.clone()));
             }
         }
