@@ -157,15 +157,22 @@ def is_present(path, library, is_sequence):
     return any(sibling.fullmatch(other) for other in os.listdir(folder))
 
 
-def check_files(scene):
-    """Without a texture Blender renders on, in magenta, and says nothing: so the files are looked for first."""
-    missing = sorted({file[0] for file in external_files(scene) if not is_present(*file)})
-    if missing:
-        names = ", ".join(missing[:MOST_PATHS_NAMED])
-        rest = len(missing) - MOST_PATHS_NAMED
-        more = f" and {rest} more" if rest > 0 else ""
-        raise Failure("missing_file", f"Scene '{scene.name}' renders with files that are not there: {names}{more}: "
-                                      "pack them into the .blend (File > External Data > Pack Resources)")
+def check_files(scene, mapping, allow_missing):
+    """Without a texture Blender renders on, in magenta, and says nothing: so the files are looked for first.
+
+    Returns a note on what is missing and may be.
+    """
+    missing = sorted({mapping.name_of(file[0]) for file in external_files(scene) if not is_present(*file)})
+    if not missing:
+        return []
+    names = ", ".join(missing[:MOST_PATHS_NAMED])
+    rest = len(missing) - MOST_PATHS_NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    if allow_missing:
+        return [f"rendered without files that are not there: {names}{more}"]
+    raise Failure("missing_file", f"Scene '{scene.name}' renders with files that are not there: {names}{more}: submit "
+                                  "the scene together with its files (`haywain submit` finds them), or allow missing "
+                                  "files")
 
 
 def unbaked_simulations(scene):
