@@ -21,6 +21,7 @@ PLACES = Places([
     {"original": "/mnt/udim/w.1001.png", "path": "outside/udim/w.1001.png"},
     {"original": "/mnt/uv/w.u1_v1.png", "path": "outside/uv/w.u1_v1.png"},
     {"original": "/mnt/eyes/e_L.png", "path": "outside/eyes/e_L.png"},
+    {"original": "/home/x/proj/bad?name.png", "path": "good_name.png"},
     {"original": "/mnt/renamed/b_0001.png", "path": "outside/renamed/c_0001.png"},
 ])
 
@@ -57,20 +58,21 @@ ABSOLUTE = [
 ]
 
 RELATIVE = [
-    # (path, where the .blend lies, where the file lies)
-    ("//a.png", "s.blend", "a.png"),
-    ("//tex\\a.png", "shots/s.blend", "shots/tex/a.png"),
-    ("//..\\tex\\a.png", "shots/s.blend", "tex/a.png"),
+    # (path, where the .blend lies, where the file may lie)
+    ("//a.png", "s.blend", ["a.png"]),
+    ("//tex\\a.png", "shots/s.blend", ["shots/tex/a.png"]),
+    ("//..\\tex\\a.png", "shots/s.blend", ["tex/a.png"]),
     # Out of the scene's folder, whose own place is known.
-    ("//../tex/a.png", "s.blend", "outside/tex/a.png"),
-    ("//../../tex/deep/a.png", "shots/s.blend", "outside/1/deep/a.png"),
-    ("//../gone/a.png", "s.blend", None),
-    ("//../../../../../../home/x/tex/a.png", "s.blend", "outside/tex/a.png"),
-    # From a library that came from elsewhere: its neighbours are those that it had there.
-    ("//near.png", "outside/2/props.blend", "outside/3/near.png"),
-    ("//..\\tex\\a.png", "outside/2/props.blend", "outside/D/tex/a.png"),
-    # Neighbours that were not placed are looked for where they would be now.
-    ("//other.png", "outside/2/props.blend", "outside/2/other.png"),
+    ("//../tex/a.png", "s.blend", ["outside/tex/a.png"]),
+    ("//../../tex/deep/a.png", "shots/s.blend", ["outside/1/deep/a.png"]),
+    ("//../gone/a.png", "s.blend", []),
+    ("//../../../../../../home/x/tex/a.png", "s.blend", ["outside/tex/a.png"]),
+    # Its own place has another name now.
+    ("//bad?name.png", "s.blend", ["good_name.png", "bad?name.png"]),
+    # From a library that came from elsewhere: its neighbours are those that it had there; or those that it has.
+    ("//near.png", "outside/2/props.blend", ["outside/3/near.png", "outside/2/near.png"]),
+    ("//..\\tex\\a.png", "outside/2/props.blend", ["outside/D/tex/a.png", "outside/tex/a.png"]),
+    ("//other.png", "outside/2/props.blend", ["outside/2/other.png"]),
 ]
 
 
@@ -87,8 +89,8 @@ class PlacesTest(unittest.TestCase):
 
     def test_without_places_what_is_inside_is_taken_as_it_stands(self):
         places = Places([])
-        self.assertEqual(places.of_relative("//../a.png", "shots/s.blend"), "a.png")
-        self.assertIsNone(places.of_relative("//../../a.png", "shots/s.blend"))
+        self.assertEqual(places.of_relative("//../a.png", "shots/s.blend"), ["a.png"])
+        self.assertEqual(places.of_relative("//../../a.png", "shots/s.blend"), [])
         self.assertIsNone(places.of_absolute("/home/x/a.png"))
 
 

@@ -9,7 +9,7 @@ import os
 
 import bpy
 
-from haywain.places import Places
+from haywain.places import Places, sibling_pattern
 
 MOST_TURNS = 10_000
 
@@ -35,13 +35,14 @@ class Mapping:
         if not path or any(is_below(path, folder) for folder in (self._root, *self._bundled)):
             return None
         beside = path.startswith("//")
-        if not beside:
-            found = self._places.of_absolute(path)
-        else:
+        if beside:
             blend = self._in_root(library.filepath if library else bpy.data.filepath)
-            found = None if blend is None else self._places.of_relative(path, blend)
-        if found is not None:
-            new = os.path.join(self._root, *found.split("/"))
+            found = [] if blend is None else self._places.of_relative(path, blend)
+        else:
+            found = [found for found in [self._places.of_absolute(path)] if found is not None]
+        if found:
+            full = [os.path.join(self._root, *parts.split("/")) for parts in found]
+            new = next(filter(is_there, full), full[0])
             if beside and same_file(new, bpy.path.abspath(path, library=library)) and "\\" not in path:
                 return None
         elif beside and os.sep == "/" and "\\" in path:
@@ -101,6 +102,15 @@ def bundled_folders():
     folders = [bpy.utils.resource_path(kind) for kind in ("LOCAL", "SYSTEM")]
     folders.append(bpy.utils.system_resource("DATAFILES"))
     return [os.path.abspath(folder) for folder in folders if folder]
+
+
+def is_there(path):
+    """Whether there is such a file or folder, or one of the sequence, the tiles or the views that it stands for."""
+    folder, name = os.path.split(path)
+    if not name or os.path.exists(path) or not os.path.isdir(folder):
+        return os.path.exists(path)
+    pattern = sibling_pattern(name)
+    return any(pattern.fullmatch(other) for other in os.listdir(folder))
 
 
 def is_below(path, folder):

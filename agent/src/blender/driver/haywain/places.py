@@ -120,19 +120,19 @@ class Places:
         return None if parts is None else "/".join(parts)
 
     def of_relative(self, path, blend):
-        """Where a path beside a .blend lies, given where that .blend lies in the scene's folder.
+        """Where a path beside a .blend may lie, given where that .blend lies in the scene's folder; the likeliest first.
 
         Where the .blend itself has come from another place, its neighbours may have gone elsewhere: what it says is
-        taken from where it was. Otherwise what is in the scene's folder is taken as it stands, and of the rest nobody
-        knows.
+        taken from where it was. Otherwise it is taken as it stands, if it stays in the scene's folder.
         """
-        file = normal(SLASHES.split(blend), 0)
-        steps = SLASHES.split(path[2:])
+        file, steps = normal(SLASHES.split(blend), 0), SLASHES.split(path[2:])
+        found = []
         for parts, original in self._originals:
             if tuple(file[:len(parts)]) == parts:
                 was = original.joined(file[len(parts):])
-                found = self._placed(Original(was.start, was.parts[:-1], was.folds_case).joined(steps))
-                if found is not None:
-                    return "/".join(found)
-        inside = normal([*file[:-1], *steps])
-        return None if ".." in inside else "/".join(inside)
+                placed = self._placed(Original(was.start, was.parts[:-1], was.folds_case).joined(steps))
+                found += [] if placed is None else ["/".join(placed)]
+        as_it_stands = normal([*file[:-1], *steps])
+        if ".." not in as_it_stands:
+            found.append("/".join(as_it_stands))
+        return list(dict.fromkeys(found))
