@@ -155,7 +155,7 @@ fn a_zip_file_that_lies_about_its_sizes_is_refused() {
         lying[table + 24..table + 28].copy_from_slice(&size.to_le_bytes());
         lying
     };
-    assert_refused(&farm, "p.zip", &saying(999_999), &["tex.png", "larger than the 999999 bytes"]);
+    assert_refused(&farm, "p.zip", &saying(999_999), &["tex.png", "larger than"]);
     assert_refused(&farm, "p.zip", &saying(1_000_001), &["tex.png"]);
     // Three gigabytes out of a kilobyte: it is not unpacked at all.
     assert_refused(&farm, "p.zip", &saying(3 << 30), &["p.zip", "zip bomb"]);
