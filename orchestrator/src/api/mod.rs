@@ -4,8 +4,10 @@
 pub mod agent;
 mod body;
 mod problem;
+mod receiving;
 mod render;
 mod reply;
+mod serving;
 mod status;
 mod v1;
 

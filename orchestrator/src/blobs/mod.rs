@@ -4,20 +4,26 @@
 //! A frame's file is written under a key that no other upload can have, and means nothing until the store has recorded the
 //! frame with that key: two uploads of one frame never touch the same file.
 
+mod berths;
 pub mod local;
+mod reading;
+mod removal;
+mod staging;
 mod upload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt as _};
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::ids::{JobId, RequestId};
 use haywain_shared::path::RelativePath;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
+use tokio::sync::{Mutex, MutexGuard};
 
+pub use self::reading::Pieces;
+pub use self::staging::{OtherOffset, Staged, Staging, Whole};
 pub use self::upload::{FrameFileUpload, UploadError};
 
 /// Why a file could not be kept or found.
@@ -57,21 +63,21 @@ impl BlobError {
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
     root: Arc<std::path::Path>,
+    staging: Staging,
+    /// One for each first byte of a digest: who has it may publish or delete blobs that begin so.
+    alone: Arc<[Mutex<()>; 256]>,
 }
 
 impl Blobs {
-    /// The bytes of a scene's file, and how many there are.
-    pub async fn read(
-        &self,
-        digest: Sha256Digest,
-    ) -> Result<(u64, impl Stream<Item = Result<Bytes, BlobError>> + use<>), BlobError> {
-        let doing = "reading a blob";
-        let found = self.objects.get(&content_key(digest)).await.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => BlobError::Unknown(digest),
-            source => BlobError::Storage { doing, source },
-        })?;
-        let size_bytes = found.meta.size;
-        Ok((size_bytes, found.into_stream().map_err(move |source| BlobError::Storage { doing, source })))
+    /// Files on their way in.
+    #[must_use]
+    pub const fn staging(&self) -> &Staging {
+        &self.staging
+    }
+
+    /// Waits until nobody else publishes or deletes this blob, and keeps everybody else from it.
+    pub async fn alone_with(&self, digest: Sha256Digest) -> MutexGuard<'_, ()> {
+        self.alone[usize::from(digest.as_bytes()[0])].lock().await
     }
 
     /// Begins to take in a file of a frame.
@@ -81,7 +87,7 @@ impl Blobs {
 
     /// Keeps a frame's thumbnail, and says under which key.
     pub async fn keep_thumbnail(&self, job: JobId, picture: Bytes) -> Result<String, BlobError> {
-        let key = Key::from_iter(["thumbnails", &job.to_string(), &format!("{}.jpg", RequestId::generate())]);
+        let key = thumbnails_key(job).join(format!("{}.jpg", RequestId::generate()));
         self.objects.put(&key, picture.into()).await.map_err(BlobError::storage("keeping a thumbnail"))?;
         Ok(key.to_string())
     }
@@ -108,4 +114,8 @@ fn content_key(digest: Sha256Digest) -> Key {
 
 fn frames_key(job: JobId) -> Key {
     Key::from_iter(["frames", &job.to_string()])
+}
+
+fn thumbnails_key(job: JobId) -> Key {
+    Key::from_iter(["thumbnails", &job.to_string()])
 }

@@ -6,6 +6,7 @@
 
 mod agent;
 mod bad_input;
+mod blobs;
 mod control;
 mod durability;
 mod hostile;
@@ -13,8 +14,10 @@ mod leases;
 mod lives;
 mod program;
 mod render;
+mod retention;
 mod scenes;
 mod server;
 mod status;
 mod uploads;
 mod wire;
+mod zips;

@@ -8,15 +8,11 @@ use haywain_shared::problem::Problem;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::limits::limit;
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path, Query};
 use crate::queue::submission::MAX_PRIORITY;
 use crate::store::{JobCommand, JobFilter, StoreError};
-
-/// Items on a page unless the caller says how many.
-const DEFAULT_LIMIT: u32 = 100;
-/// The most items on a page.
-const MAX_LIMIT: u32 = 1000;
 
 /// Which jobs are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -69,15 +65,6 @@ pub(super) struct Priority {
     /// Jobs of a higher one are served first.
     #[schema(minimum = -1000, maximum = 1000)]
     priority: i32,
-}
-
-fn limit(given: Option<u32>) -> Result<u32, Failed> {
-    let limit = given.unwrap_or(DEFAULT_LIMIT);
-    if (1..=MAX_LIMIT).contains(&limit) {
-        Ok(limit)
-    } else {
-        Err(Failed::invalid(format!("limit must be from 1 to {MAX_LIMIT}, not {limit}")))
-    }
 }
 
 async fn report(app: &App, job: JobId) -> Result<Json<JobReport>, Failed> {

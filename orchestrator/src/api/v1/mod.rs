@@ -2,8 +2,12 @@
 //! it, and by a page to try it.
 
 mod agents;
+pub(super) mod blobs;
 mod events;
 mod jobs;
+mod limits;
+mod removal;
+mod scenes;
 
 use axum::Router;
 use utoipa::OpenApi;
@@ -29,6 +33,7 @@ const PAGE: &str = "/api/v1/docs";
     ),
     tags(
         (name = "jobs", description = "What is to be rendered, and how it stands"),
+        (name = "scenes", description = "What jobs are made of: .blend files and what they need"),
         (name = "agents", description = "The machines that render"),
         (name = "events", description = "What has changed, as it changes"),
     )
@@ -41,7 +46,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(super::render::submit))
         .routes(routes!(super::status::status))
         .routes(routes!(jobs::list))
-        .routes(routes!(jobs::one))
+        .routes(routes!(jobs::one, removal::remove))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::pause))
         .routes(routes!(jobs::resume))
@@ -50,6 +55,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(jobs::priority))
         .routes(routes!(jobs::frames))
         .routes(routes!(jobs::attempts))
+        .routes(routes!(scenes::register, scenes::list))
+        .routes(routes!(scenes::one))
+        .routes(routes!(scenes::put_file))
+        .routes(routes!(blobs::head, blobs::get, blobs::put))
         .routes(routes!(agents::list))
         .routes(routes!(agents::drain))
         .routes(routes!(agents::resume))

@@ -199,8 +199,8 @@ pub(super) async fn a_scene_must_be_kept_before_it_is_rendered(bench: Bench) {
     assert!(matches!(bench.store.scene(scene).await, Err(StoreError::UnknownScene(_))));
     assert!(bench.store.job(job.id).await.unwrap().is_none());
 
-    assert_eq!(bench.store.keep_scene(manifest.clone()).await.unwrap(), scene);
-    assert_eq!(bench.store.keep_scene(manifest.clone()).await.unwrap(), scene);
+    assert_eq!(bench.complete_scene(manifest.clone()).await, scene);
+    assert_eq!(bench.complete_scene(manifest.clone()).await, scene);
     assert_eq!(bench.store.scene(scene).await.unwrap(), manifest);
     bench.store.submit(job).await.unwrap();
 }
