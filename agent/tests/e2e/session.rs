@@ -17,7 +17,8 @@ use tokio_util::task::TaskTracker;
 use crate::blenders::{self, BOTH, Kind, scene};
 
 /// Frames that may take as long as they take, if they do not stand still.
-const TERMS: Terms = Terms { threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
+pub(crate) const TERMS: Terms =
+    Terms { threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
 /// Frames that have little time.
 const HASTY: Terms =
     Terms { threads: None, frame_timeout: Some(Duration::from_secs(4)), stall_timeout: Some(Duration::from_secs(2)) };
@@ -26,7 +27,7 @@ async fn blender(kind: Kind) -> Blender {
     find::blenders(&[blenders::path(kind)]).await.unwrap().remove(0)
 }
 
-async fn start(kind: Kind, folder: &Path) -> Session {
+pub(crate) async fn start(kind: Kind, folder: &Path) -> Session {
     Session::start(&blender(kind).await, folder, Patience::default(), &TaskTracker::new()).await.unwrap()
 }
 
@@ -35,11 +36,11 @@ async fn open(session: &mut Session, entry: &Path) -> Result<Opened, Failure> {
     session.open(&scene, MissingFiles::Refuse).await
 }
 
-fn frame(number: i64) -> FrameNumber {
+pub(crate) fn frame(number: i64) -> FrameNumber {
     number.try_into().unwrap()
 }
 
-fn empty_folder(parent: &TempDir, name: &str) -> std::path::PathBuf {
+pub(crate) fn empty_folder(parent: &TempDir, name: &str) -> std::path::PathBuf {
     let folder = parent.path().join(name);
     fs::create_dir(&folder).unwrap();
     folder

@@ -9,6 +9,7 @@ import os
 
 import bpy
 
+from haywain.needs import point_caches
 from haywain.places import Places, sibling_pattern
 
 MOST_TURNS = 10_000
@@ -155,16 +156,6 @@ def modifier_paths():
                 yield bake, "directory", item.library
             if modifier.type == "FLUID" and modifier.domain_settings:
                 yield modifier.domain_settings, "cache_directory", item.library
-
-
-def point_caches(item):
-    """Every cache of an object's simulations."""
-    for modifier in item.modifiers:
-        if getattr(modifier, "point_cache", None):
-            yield modifier.point_cache
-        surfaces = getattr(getattr(modifier, "canvas_settings", None), "canvas_surfaces", ())
-        yield from (surface.point_cache for surface in surfaces)
-    yield from (system.point_cache for system in item.particle_systems)
 
 
 def cache_paths():

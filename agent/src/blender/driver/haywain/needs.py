@@ -106,7 +106,7 @@ def paths_of(media):
 
 
 def loose_paths_of(owner, scene):
-    """The files that a datablock names without a datablock for them: IES lights, OSL scripts, mesh caches."""
+    """The files and folders that a datablock names without a datablock for them: IES lights, OSL scripts, caches."""
     for node in live_nodes(owner, scene):
         if getattr(node, "mode", None) == "EXTERNAL":
             yield node.filepath
@@ -114,6 +114,24 @@ def loose_paths_of(owner, scene):
         for modifier in owner.modifiers:
             if modifier.type == "MESH_CACHE" and modifier.show_render:
                 yield modifier.filepath
+            domain = modifier.domain_settings if modifier.type == "FLUID" else None
+            if domain and domain.has_cache_baked_data:
+                yield domain.cache_directory
+        yield from (cache.filepath for cache in point_caches(owner) if cache.use_external)
+    elif isinstance(owner, bpy.types.Scene) and owner.rigidbody_world:
+        cache = owner.rigidbody_world.point_cache
+        if cache and cache.use_external:
+            yield cache.filepath
+
+
+def point_caches(item):
+    """Every cache of an object's simulations."""
+    for modifier in item.modifiers:
+        if getattr(modifier, "point_cache", None):
+            yield modifier.point_cache
+        surfaces = getattr(getattr(modifier, "canvas_settings", None), "canvas_surfaces", ())
+        yield from (surface.point_cache for surface in surfaces)
+    yield from (system.point_cache for system in item.particle_systems)
 
 
 def strip_paths(editor):
