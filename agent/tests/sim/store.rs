@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
     AgentCommand, Beat, Failure, JobCommand, JobFilter, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
@@ -205,8 +206,12 @@ impl Store for SimStore {
         real.as_ref().map_or_else(|| self.silence.subscribe(), |real| real.events_made())
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError> {
-        pass_on!(self.unfinished_jobs())
+    async fn job_name(&self, job: JobId) -> Result<Option<String>, StoreError> {
+        pass_on!(self.job_name(job))
+    }
+
+    async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError> {
+        pass_on!(self.jobs_under_way())
     }
 
     fn work_made(&self) -> watch::Receiver<()> {

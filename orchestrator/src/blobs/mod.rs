@@ -4,7 +4,9 @@
 //! A frame's file is written under a key that no other upload can have, and means nothing until the store has recorded the
 //! frame with that key: two uploads of one frame never touch the same file.
 
+mod folder;
 pub mod local;
+mod turns;
 mod upload;
 
 use std::path::PathBuf;
@@ -13,11 +15,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, RequestId};
 use haywain_shared::path::RelativePath;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
+pub use self::folder::JobFiles;
+use self::turns::Turns;
 pub use self::upload::{FrameFileUpload, UploadError};
 
 /// Why a file could not be kept or found.
@@ -57,6 +62,7 @@ impl BlobError {
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
     root: Arc<std::path::Path>,
+    turns: Arc<Turns>,
 }
 
 impl Blobs {
@@ -76,12 +82,17 @@ impl Blobs {
 
     /// Begins to take in a file of a frame.
     pub async fn begin_frame_file(&self, job: JobId, name: RelativePath) -> Result<FrameFileUpload, BlobError> {
-        FrameFileUpload::begin(&*self.objects, frames_key(job), name).await
+        FrameFileUpload::begin(&*self.objects, outputs_key(job), name).await
+    }
+
+    /// Waits until nobody else records this frame: whoever has the turn shows and records it.
+    pub async fn turn(&self, job: JobId, frame: FrameNumber) -> impl Drop {
+        self.turns.take((job, frame)).await
     }
 
     /// Keeps a frame's thumbnail, and says under which key.
     pub async fn keep_thumbnail(&self, job: JobId, picture: Bytes) -> Result<String, BlobError> {
-        let key = Key::from_iter(["thumbnails", &job.to_string(), &format!("{}.jpg", RequestId::generate())]);
+        let key = thumbnails_key(job).join(format!("{}.jpg", RequestId::generate()));
         self.objects.put(&key, picture.into()).await.map_err(BlobError::storage("keeping a thumbnail"))?;
         Ok(key.to_string())
     }
@@ -106,6 +117,10 @@ fn content_key(digest: Sha256Digest) -> Key {
     Key::from_iter(["blobs", &text[..2], &text])
 }
 
-fn frames_key(job: JobId) -> Key {
-    Key::from_iter(["frames", &job.to_string()])
+fn outputs_key(job: JobId) -> Key {
+    Key::from_iter(["outputs", &job.to_string()])
+}
+
+fn thumbnails_key(job: JobId) -> Key {
+    Key::from_iter(["thumbnails", &job.to_string()])
 }

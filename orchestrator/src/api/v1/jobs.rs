@@ -82,7 +82,7 @@ fn limit(given: Option<u32>) -> Result<u32, Failed> {
 
 async fn report(app: &App, job: JobId) -> Result<Json<JobReport>, Failed> {
     let mut report = app.store.job(job).await?.ok_or(StoreError::UnknownJob(job))?;
-    report.output_folder = Some(app.blobs.folder_of(job).display().to_string());
+    report.output_folder = Some(app.blobs.folder_of(job, report.name.as_deref()).display().to_string());
     Ok(Json(report))
 }
 

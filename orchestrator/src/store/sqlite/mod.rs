@@ -44,6 +44,7 @@ use super::{
     AgentCommand, Beat, Failure, JobCommand, JobFilter, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
     RenderedFrame, Store, StoreError,
 };
+use crate::blobs::JobFiles;
 use crate::clock::Clock;
 
 /// Heartbeats that an agent misses before its frames are begun elsewhere.
@@ -353,8 +354,12 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| Box::pin(leases::expire(tx, run_out, memory, clock))).await
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError> {
-        jobs::unfinished(&self.readers).await
+    async fn job_name(&self, job: JobId) -> Result<Option<String>, StoreError> {
+        jobs::name(&self.readers, job).await
+    }
+
+    async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError> {
+        jobs::under_way(&self.readers).await
     }
 
     fn work_made(&self) -> watch::Receiver<()> {
