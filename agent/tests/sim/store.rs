@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    AgentCommand, Beat, Failure, JobCommand, JobFilter, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
+    AgentCommand, Beat, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
     RenderedFrame, Store, StoreError,
 };
 use haywain_shared::frames::FrameNumber;
@@ -206,8 +206,8 @@ impl Store for SimStore {
         real.as_ref().map_or_else(|| self.silence.subscribe(), |real| real.events_made())
     }
 
-    async fn job_name(&self, job: JobId) -> Result<Option<String>, StoreError> {
-        pass_on!(self.job_name(job))
+    async fn job_label(&self, job: JobId) -> Result<JobLabel, StoreError> {
+        pass_on!(self.job_label(job))
     }
 
     async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError> {

@@ -9,6 +9,7 @@ pub mod local;
 mod turns;
 mod upload;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, RequestId};
 use haywain_shared::path::RelativePath;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
 
 pub use self::folder::JobFiles;
 use self::turns::Turns;
@@ -78,6 +79,29 @@ impl Blobs {
         })?;
         let size_bytes = found.meta.size;
         Ok((size_bytes, found.into_stream().map_err(move |source| BlobError::Storage { doing, source })))
+    }
+
+    /// The bytes of a frame's file, or some of them.
+    pub async fn read_output(
+        &self,
+        key: &str,
+        range: Range<u64>,
+    ) -> Result<impl Stream<Item = Result<Bytes, BlobError>> + use<>, BlobError> {
+        let doing = "reading a frame";
+        let failed = BlobError::storage(doing);
+        let key = Key::parse(key).map_err(|error| BlobError::storage(doing)(error.into()))?;
+        // An empty range is none that a store could be asked for; no output is empty.
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let found = self.objects.get_opts(&key, options).await.map_err(failed)?;
+        Ok(found.into_stream().map_err(move |source| BlobError::Storage { doing, source }))
+    }
+
+    /// A small file, whole.
+    pub async fn read_small(&self, key: &str) -> Result<Bytes, BlobError> {
+        let doing = "reading a thumbnail";
+        let key = Key::parse(key).map_err(|error| BlobError::storage(doing)(error.into()))?;
+        let found = self.objects.get(&key).await.map_err(BlobError::storage(doing))?;
+        found.bytes().await.map_err(BlobError::storage(doing))
     }
 
     /// Begins to take in a file of a frame.

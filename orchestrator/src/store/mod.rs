@@ -242,6 +242,15 @@ pub struct StoredFile {
     pub height: u32,
 }
 
+/// What a job is called, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobLabel {
+    /// What people call it.
+    pub name: Option<String>,
+    /// How many outputs have been recorded: the place of the latest.
+    pub recorded: u64,
+}
+
 /// A recorded frame, and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptFrame {
@@ -402,8 +411,8 @@ pub trait Store: Send + Sync + 'static {
     /// Changes each time that there are new events, after they have been committed.
     fn events_made(&self) -> watch::Receiver<()>;
 
-    /// What people call a job.
-    async fn job_name(&self, job: JobId) -> Result<Option<String>, StoreError>;
+    /// What a job is called, and how far it is.
+    async fn job_label(&self, job: JobId) -> Result<JobLabel, StoreError>;
 
     /// Jobs that were under way when this queue was last written to, and what they have on disk: those that can still change,
     /// and those that ended shortly before.

@@ -101,7 +101,7 @@ async fn show_and_record(app: &App, rendered: RenderedFrame) -> Result<UploadOut
     if let Some(outcome) = app.store.foresee(lease, job, frame, generation).await? {
         return Ok(outcome);
     }
-    let folder = app.blobs.folder_of(job, app.store.job_name(job).await?.as_deref());
+    let folder = app.blobs.folder_of(job, app.store.job_label(job).await?.name.as_deref());
     let outputs = rendered.files.iter().map(|file| (file.name.clone(), file.blob_key.clone())).collect();
     app.blobs.show(folder.clone(), outputs).await?;
     let shown = rendered.files.iter().map(|file| file.name.clone()).collect();

@@ -17,7 +17,7 @@ use super::shelves::{Shelf, Shelved, shelve};
 use super::writer::Tx;
 use crate::blobs::JobFiles;
 use crate::queue::state::Control;
-use crate::store::{Idempotency, NewJob, StoreError};
+use crate::store::{Idempotency, JobLabel, NewJob, StoreError};
 
 const KEEP_SCENE: &str = "/* keep scene */ INSERT INTO scenes (id, manifest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 const SCENE: &str = "/* scene */ SELECT manifest FROM scenes WHERE id = ?1";
@@ -33,7 +33,7 @@ const CHANGE_COUNTS: &str = "/* change counts */
         started_ms = CASE WHEN ?3 > 0 THEN coalesce(started_ms, ?6) ELSE started_ms END,
         ended_ms = CASE WHEN control = 'cancelled' THEN ended_ms WHEN pending + ?2 + leased + ?3 = 0 THEN ?6 END
     WHERE id = ?1 RETURNING total, pending, leased, done, control";
-const NAME: &str = "/* name of a job */ SELECT name FROM jobs WHERE id = ?1";
+const LABEL: &str = "/* label of a job */ SELECT name, recorded FROM jobs WHERE id = ?1";
 // A minute is longer than any request goes on when the orchestrator is to stop.
 const UNDER_WAY: &str = "/* jobs under way and their files */
     SELECT jobs.id, jobs.name, frames.current, frames.thumbnail_key, frame_files.name AS file, frame_files.blob_key
@@ -156,14 +156,14 @@ pub(super) async fn change_counts(tx: &mut Tx, job: JobId, change: CountChange) 
     Ok(())
 }
 
-pub(super) async fn name(readers: &SqlitePool, job: JobId) -> Result<Option<String>, StoreError> {
-    let row = sqlx::query(NAME)
+pub(super) async fn label(readers: &SqlitePool, job: JobId) -> Result<JobLabel, StoreError> {
+    let row = sqlx::query(LABEL)
         .bind(&job.as_bytes()[..])
         .fetch_optional(readers)
         .await
         .map_err(database_error)?
         .ok_or(StoreError::UnknownJob(job))?;
-    optional_text(&row, "name")
+    Ok(JobLabel { name: optional_text(&row, "name")?, recorded: count(&row, "recorded")? })
 }
 
 pub(super) async fn under_way(readers: &SqlitePool) -> Result<Vec<JobFiles>, StoreError> {

@@ -41,7 +41,7 @@ use self::writer::Writer;
 use super::presence::{Life, Presence};
 use super::terms::Terms;
 use super::{
-    AgentCommand, Beat, Failure, JobCommand, JobFilter, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
+    AgentCommand, Beat, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
     RenderedFrame, Store, StoreError,
 };
 use crate::blobs::JobFiles;
@@ -354,8 +354,8 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| Box::pin(leases::expire(tx, run_out, memory, clock))).await
     }
 
-    async fn job_name(&self, job: JobId) -> Result<Option<String>, StoreError> {
-        jobs::name(&self.readers, job).await
+    async fn job_label(&self, job: JobId) -> Result<JobLabel, StoreError> {
+        jobs::label(&self.readers, job).await
     }
 
     async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError> {
