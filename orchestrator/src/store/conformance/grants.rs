@@ -7,8 +7,8 @@ use haywain_shared::job::JobState;
 use haywain_shared::protocol::UploadOutcome;
 use haywain_shared::scene::Manifest;
 
-use super::bench::{Bench, SAMPLE, frame, new_job, range};
-use crate::store::{Beat, StoreError};
+use super::bench::{Bench, SAMPLE, frame, new_ask, new_job, range};
+use crate::store::{Beat, LeaseAsk, StoreError};
 
 pub(in crate::store) async fn a_job_is_carved_at_the_lease_and_completes_with_its_last_frame(bench: Bench) {
     let job = bench.submit(-2, 3, 4).await;
@@ -49,6 +49,22 @@ pub(in crate::store) async fn jobs_are_served_in_the_order_of_their_age(bench: B
     let agent = bench.agent().await;
     assert_eq!(bench.lease(agent).await.job, first);
     assert_eq!(bench.lease(agent).await.job, second);
+}
+
+pub(in crate::store) async fn an_agent_gets_the_job_whose_scene_it_has_among_equals(bench: Bench) {
+    let older = bench.submit(1, 9, 1).await;
+    let manifest = Manifest::of_one_file("b.blend".parse().unwrap(), 7, Sha256Digest::of(b"b"));
+    let scene = bench.store.keep_scene(manifest).await.unwrap();
+    let younger = JobId::generate();
+    bench.store.submit(new_job(younger, scene, range(1, 9))).await.unwrap();
+    let agent = bench.agent().await;
+    let ask = async |warm, cached| {
+        let ask = LeaseAsk { warm, cached, ..new_ask(agent, RequestId::generate()) };
+        bench.store.lease(ask).await.unwrap().unwrap().job
+    };
+    assert_eq!(ask(None, vec![]).await, older);
+    assert_eq!(ask(None, vec![scene]).await, younger);
+    assert_eq!(ask(Some(scene), vec![]).await, younger);
 }
 
 pub(in crate::store) async fn batches_shrink_with_the_slots_that_are_there(bench: Bench) {
