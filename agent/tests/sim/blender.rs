@@ -116,14 +116,15 @@ impl WarmBlender for SimBlender {
                 _ => {}
             }
         }
+        let name = format!("{frame}.png");
         if fate == Fate::LeavesRubbish {
             self.world.log.count("images cut short");
-            std::fs::write(directory.join("frame.png"), b"\x89PNG\r\n").unwrap();
+            std::fs::write(directory.join(&name), b"\x89PNG\r\n").unwrap();
         } else {
-            paint(&directory.join("frame.png"), frame, attempt);
+            paint(&directory.join(&name), frame, attempt);
         }
         self.world.log.note(format_args!("{} has rendered frame {frame}", self.who));
-        let file = RenderedFile { name: "frame.png".to_owned(), width: Some(4), height: Some(2) };
+        let file = RenderedFile { name, width: Some(4), height: Some(2) };
         Ok(Rendered { files: vec![file], render_ms, peak_memory_bytes: Some(1 << 30) })
     }
 

@@ -121,24 +121,40 @@ impl Run {
         }
     }
 
-    /// The files of everything that was recorded are on disk, as they were.
+    /// The files of everything that was recorded are on disk, as they were, and the folder that people read shows the latest
+    /// of each frame.
     fn files_are_there(&self, job: JobId) {
-        let folder = self.world.house.folder().join("frames").join(job.to_string());
-        let there = digests(&folder);
-        for ((frame, generation), record) in &self.world.witness.notes().recorded {
-            if frame.0 == job && !record.digests.iter().all(|digest| there.contains(&digest.to_string())) {
-                let name = self.world.witness.frame_name(*frame, *generation);
+        let house = self.world.house.folder();
+        let kept = digests(&house.join("outputs").join(job.to_string()));
+        let shown = digests(&house.join("frames").join(job.to_string()));
+        let notes = self.world.witness.notes();
+        for ((frame, generation), record) in &notes.recorded {
+            if frame.0 != job {
+                continue;
+            }
+            let name = self.world.witness.frame_name(*frame, *generation);
+            if !record.digests.iter().all(|digest| kept.contains(&digest.to_string())) {
                 self.world.log.broken(format_args!("I7: a file of {name} is gone"));
+            }
+            let is_latest =
+                notes.recorded.range((*frame, *generation + 1)..).next().is_none_or(|(next, _)| next.0 != *frame);
+            if is_latest && !record.digests.iter().all(|digest| shown.contains(&digest.to_string())) {
+                self.world.log.broken(format_args!("{name} is not in its job's folder"));
             }
         }
     }
 }
 
+/// The digests of all files below a folder.
 fn digests(folder: &Path) -> BTreeSet<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return BTreeSet::new() };
     let mut digests = BTreeSet::new();
-    for entry in entries {
-        digests.insert(Sha256Digest::of(&std::fs::read(entry.unwrap().path()).unwrap()).to_string());
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            digests.extend(self::digests(&path));
+        } else {
+            digests.insert(Sha256Digest::of(&std::fs::read(path).unwrap()).to_string());
+        }
     }
     digests
 }
