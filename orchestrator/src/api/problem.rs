@@ -31,6 +31,10 @@ impl Failed {
         Self::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 
+    pub(super) fn not_found(detail: String) -> Self {
+        Self::new(ProblemKind::NotFound, StatusCode::NOT_FOUND, detail)
+    }
+
     pub(super) fn invalid(detail: String) -> Self {
         Self::new(ProblemKind::InvalidInput, StatusCode::BAD_REQUEST, detail)
     }
