@@ -20,6 +20,9 @@ use crate::gate::Gate;
 use crate::script::{Fate, Script};
 use crate::world::World;
 
+/// What is said of a Blender that did not start.
+pub(crate) const NOT_STARTED: &str = "Blender did not start";
+
 /// Where one life of an agent gets its Blenders from.
 pub(crate) struct SimStudio {
     pub(crate) world: Arc<World>,
@@ -41,7 +44,7 @@ impl Studio for SimStudio {
         self.gate.pass().await;
         if !self.world.is_calm() && dice.happens(20) {
             self.world.log.count("Blenders that did not start");
-            return Err(Failure::new(Cause::Crashed, "Blender did not start"));
+            return Err(Failure::new(Cause::Crashed, NOT_STARTED));
         }
         let (world, script) = (Arc::clone(&self.world), Arc::clone(&self.script));
         Ok(Box::new(SimBlender { world, script, who: self.who.clone(), gate: self.gate.clone(), dice, alive: true }))
