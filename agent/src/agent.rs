@@ -87,6 +87,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         clock: Arc::new(SystemBootClock::start()),
         plan,
         max_outbox_bytes: settings.max_outbox_mb * MEGABYTE,
+        max_cache_bytes: settings.cache_size.map_or_else(|| machine::cache_bytes(folder.path()), |size| size.bytes),
         leaving: Leaving::new(bounds),
         tasks,
     };
@@ -123,6 +124,8 @@ pub struct Parts {
     pub plan: Plan,
     /// The outbox's bound.
     pub max_outbox_bytes: u64,
+    /// The bound of the scenes on this machine.
+    pub max_cache_bytes: u64,
     /// When it is to go.
     pub leaving: Leaving,
     /// Where its tasks live.
@@ -136,14 +139,15 @@ impl Parts {
         folder: &Path,
         sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
     ) -> anyhow::Result<Ended> {
-        let Self { client, introduction, studio, clock, plan, max_outbox_bytes, leaving, tasks } = self;
+        let Self { client, introduction, studio, clock, plan, max_outbox_bytes, max_cache_bytes, leaving, tasks } =
+            self;
         let stop = leaving.stopping().clone();
         let link = Link::new(client.clone(), introduction, stop.clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
         let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
         let left_over = outbox.left_over().context("the outbox")?;
-        let cache = SceneCache::open(folder, client.clone()).context("the scenes on this machine")?;
+        let cache = SceneCache::open(folder, client.clone(), max_cache_bytes).context("the scenes on this machine")?;
 
         let intervals = tokio::select! {
             () = leaving.draining().cancelled() => return Ok(Ended::InOrder),
@@ -166,7 +170,7 @@ impl Parts {
         let workshop = Workshop {
             link: link.clone(),
             book: book.clone(),
-            cache,
+            cache: cache.clone(),
             outbox,
             reports,
             studio,
@@ -217,6 +221,7 @@ impl Parts {
         } else {
             link.leave().await;
         }
+        cache.close();
         farewell_over.cancel();
         tasks.close();
         tasks.wait().await;

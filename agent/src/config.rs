@@ -8,6 +8,8 @@ use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::size::Size;
+
 /// Haywain's agent: renders frames with the Blender on this machine, for an orchestrator.
 ///
 /// It calls the orchestrator and is never called, so that it works behind any router. It waits for an orchestrator that is
@@ -56,6 +58,12 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_outbox_mb: Option<u64>,
 
+    /// How much room scenes may take on this machine, for example 50GB or 20GiB; those unused for longest go first
+    /// [default: 20GiB, or a tenth of the disk if that is less]
+    #[arg(long, env = "HAYWAIN_CACHE_SIZE", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_size: Option<Size>,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +108,8 @@ pub struct Settings {
     /// How many megabytes (of a million bytes) of finished frames may wait for the orchestrator.
     #[serde(default = "default_max_outbox_mb")]
     pub max_outbox_mb: u64,
+    /// How much room scenes may take on this machine; by its disk unless set.
+    pub cache_size: Option<Size>,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,

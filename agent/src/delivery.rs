@@ -78,8 +78,7 @@ impl Courier {
         let label = &parcel.label;
         let (lease, frame) = (label.lease_id, label.frame);
         for send in 1..=SENDS {
-            let files = || label.upload.files.iter().map(|file| parcel.file(file.name.as_str())).collect();
-            let call = || self.client.put_frame(lease, frame, &label.upload, files());
+            let call = || self.client.put_frame(lease, frame, &label.upload, parcel.files());
             let error = match self.tell(call).await? {
                 Ok(answer) => {
                     tracing::info!(%lease, %frame, outcome = ?answer.outcome, "frame delivered");

@@ -18,4 +18,7 @@ pub mod link;
 pub mod machine;
 pub mod outbox;
 pub mod output;
+pub mod picture;
+pub mod size;
 pub mod slot;
+pub mod thumbnail;

@@ -13,6 +13,7 @@ use haywain_shared::protocol::{
     MachineSample, RegisterAnswer, RegisterRequest,
 };
 use haywain_shared::retry::{GaveUp, until_answered};
+use haywain_shared::scene::SceneId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,15 @@ pub struct Introduction {
     pub machine: MachineFacts,
     /// Its Blenders.
     pub blenders: Vec<BlenderFacts>,
+}
+
+/// What speaks for giving a slot a batch of one scene rather than of another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Offer {
+    /// The scene that its Blender has open.
+    pub warm: Option<SceneId>,
+    /// The scenes that lie whole on this machine, the latest used first.
+    pub cached: Vec<SceneId>,
 }
 
 /// Why the line is of no more use to this process.
@@ -96,6 +106,7 @@ impl Link {
     pub async fn next_lease(
         &self,
         poll: Duration,
+        offer: &Offer,
         now: impl Fn() -> Duration,
     ) -> Result<(LeaseGrant, Duration), LinkEnded> {
         let Identity { agent_id, incarnation } = self.introduction.identity;
@@ -108,8 +119,8 @@ impl Link {
                 incarnation,
                 request_id,
                 memory_available_bytes,
-                warm: None,
-                cached: Vec::new(),
+                warm: offer.warm,
+                cached: offer.cached.clone(),
             };
             let call = || {
                 asked = now();

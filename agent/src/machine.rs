@@ -1,14 +1,33 @@
 //! The machine as sysinfo sees it, and how many slots it is good for.
 
+use std::path::Path;
+
 use haywain_shared::protocol::{MachineFacts, MachineSample};
 use sysinfo::{
-    CpuRefreshKind, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, RefreshKind, System,
+    CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus,
+    ProcessesToUpdate, RefreshKind, System,
 };
 
 /// Logical processors that one Blender can be expected to make use of by itself.
 const CORES_PER_SLOT: u32 = 8;
 /// Memory that a slot is given as long as nobody knows what its scene needs.
 const MEMORY_PER_SLOT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// The room that scenes may take on a large disk.
+const CACHE_BYTES: u64 = 20 * 1024 * 1024 * 1024;
+/// The part of a smaller disk that they may take: one in this many.
+const CACHE_SHARE: u64 = 10;
+
+/// How much room scenes may take below `folder`, unless somebody says otherwise.
+#[must_use]
+pub fn cache_bytes(folder: &Path) -> u64 {
+    let Ok(disks) = Disks::new_with_refreshed_list_specifics(DiskRefreshKind::nothing().with_storage()) else {
+        return CACHE_BYTES;
+    };
+    let holding = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
+    let disk = holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).filter(|disk| disk.total_space() > 0);
+    disk.map_or(CACHE_BYTES, |disk| CACHE_BYTES.min(disk.total_space() / CACHE_SHARE))
+}
 
 /// How an agent uses its machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,13 +5,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
 use haywain_shared::protocol::FrameUpload;
+use haywain_shared::scene::BlobRef;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 const META: &str = "parcel.json";
+/// No file of a frame's can have this name: see `RelativePath`.
+const THUMBNAIL: &str = "thumbnail#0";
 
 /// What a parcel is: a frame, whose it is, and what its files are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,13 @@ impl Parcel {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// Everything that is sent of it, in the order in which it is: its files, and its thumbnail if it has one.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let files = self.label.upload.files.iter().map(|file| self.file(file.name.as_str()));
+        files.chain(self.label.upload.thumbnail.map(|_| self.file(THUMBNAIL))).collect()
     }
 
     fn size_bytes(&self) -> u64 {
@@ -78,6 +89,12 @@ impl Outbox {
         fs::remove_dir_all(&parcel.folder)
     }
 
+    /// Lays a thumbnail beside a frame's files, in the folder that is to become the parcel.
+    pub fn add_thumbnail(rendered: &Path, jpeg: &[u8]) -> io::Result<BlobRef> {
+        fs::write(rendered.join(THUMBNAIL), jpeg)?;
+        Ok(BlobRef { sha256: Sha256Digest::of(jpeg), size_bytes: jpeg.len() as u64 })
+    }
+
     /// Puts a frame in: `rendered` is the folder with its files, and becomes the parcel.
     pub fn put(&self, label: Label, rendered: &Path) -> io::Result<Parcel> {
         fs::write(rendered.join(META), serde_json::to_vec(&label)?)?;
@@ -111,7 +128,6 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use haywain_shared::digest::Sha256Digest;
     use haywain_shared::ids::JobId;
     use haywain_shared::protocol::OutputFile;
 
@@ -127,6 +143,7 @@ mod tests {
             let rendered = data.path().join("work");
             fs::create_dir(&rendered).unwrap();
             fs::write(rendered.join("0001.png"), b"pixels").unwrap();
+            let thumbnail = Some(Outbox::add_thumbnail(&rendered, b"small").unwrap()).filter(|_| frame == 9);
             let file = OutputFile {
                 name: "0001.png".parse().unwrap(),
                 size_bytes: 6,
@@ -140,7 +157,7 @@ mod tests {
                 render_ms: 5,
                 peak_memory_bytes: None,
                 files: vec![file],
-                thumbnail: None,
+                thumbnail,
             };
             let label = Label { lease_id, frame: FrameNumber::try_from(frame).unwrap(), upload };
             outbox.put(label, &rendered).unwrap();
@@ -153,6 +170,11 @@ mod tests {
         let frames: Vec<_> = parcels.iter().map(|parcel| parcel.label.frame.get()).collect();
         assert_eq!(frames, [9, 10, 7]);
         assert_eq!(fs::read(parcels[0].file("0001.png")).unwrap(), b"pixels");
+        // The thumbnail is sent last, and only where the label tells of it.
+        let sent = |parcel: &Parcel| parcel.files().iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>();
+        assert_eq!(sent(&parcels[0]), [b"pixels".to_vec(), b"small".to_vec()]);
+        assert_eq!(sent(&parcels[1]), [b"pixels".to_vec()]);
+        assert!("thumbnail#0".parse::<haywain_shared::path::RelativePath>().is_err(), "an artist could have it");
         // Three parcels of six bytes fill it.
         let waited = tokio::time::timeout(std::time::Duration::from_mins(1), outbox.room()).await;
         assert!(waited.is_err(), "there is no room");

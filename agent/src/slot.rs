@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest};
+use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, MissingFiles, ReleaseRequest};
 use haywain_shared::scene::SceneId;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::blender::session::{Failure, Rendered, Terms};
 use crate::blender::studio::{Studio, WarmBlender};
 use crate::book::{Book, Standing};
-use crate::cache::{CacheError, SceneCache};
+use crate::cache::{CacheError, SceneCache, SceneInUse};
 use crate::delivery::Report;
 use crate::leaving::Leaving;
-use crate::link::{Link, LinkEnded};
+use crate::link::{Link, LinkEnded, Offer};
 use crate::outbox::{Label, Outbox};
-use crate::output::{self, CHECKED_FORMATS};
+use crate::output::{self, CHECKED_FORMATS, Output};
 
 /// How long a slot keeps still after a Blender that did not even start, or a disk that is full: the machine needs its owner
 /// more than another batch.
@@ -60,7 +60,14 @@ pub struct Slot {
 /// A live Blender and the scene that it has open.
 struct Warm {
     blender: Box<dyn WarmBlender>,
-    scene: Option<SceneId>,
+    scene: Option<OpenScene>,
+}
+
+/// A scene that a Blender has open: its files stay on this machine meanwhile.
+struct OpenScene {
+    id: SceneId,
+    missing_files: MissingFiles,
+    _in_use: SceneInUse,
 }
 
 /// How a slot goes on after a frame.
@@ -95,11 +102,13 @@ impl Slot {
         // What an earlier life has left is delivered first, or its frames could be leased anew.
         self.all_told().await;
         while leaving.may_take_work().await.is_some() {
+            let warm = self.warm.as_ref().and_then(|warm| warm.scene.as_ref());
+            let offer = Offer { warm: warm.map(|scene| scene.id), cached: self.shop.cache.cached() };
             let leased = tokio::select! {
                 biased;
                 // A grant that is on its way is given back when the agent says that it leaves.
                 () = leaving.draining().cancelled() => break,
-                leased = self.shop.link.next_lease(self.shop.poll, || book.now()) => leased,
+                leased = self.shop.link.next_lease(self.shop.poll, &offer, || book.now()) => leased,
             };
             match leased {
                 Ok((grant, asked)) => self.work(&grant, asked).await,
@@ -237,7 +246,7 @@ impl Slot {
             stall_timeout: ms(grant.stall_timeout_ms),
         };
         let (book, lease) = (self.shop.book.clone(), grant.lease_id);
-        let warm = self.warmed_up(grant.scene).await?;
+        let warm = self.warmed_up(grant).await?;
         // Fetching a scene and starting a Blender can take longer than a lease lasts.
         let standing = self.settled_standing(grant, frame).await;
         let warm = self.warm.insert(warm);
@@ -263,18 +272,22 @@ impl Slot {
         put.map(|()| Next::Frame)
     }
 
-    /// A live session with the scene open.
-    async fn warmed_up(&mut self, scene: SceneId) -> Result<Warm, Failure> {
-        let path =
-            self.shop.cache.entry(scene, self.shop.leaving.stopping()).await.map_err(|error| cache_failure(&error))?;
+    /// A live session with the lease's scene open.
+    async fn warmed_up(&mut self, grant: &LeaseGrant) -> Result<Warm, Failure> {
+        let wanted = (grant.scene, grant.missing_files);
+        let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(|scene| (scene.id, scene.missing_files) == wanted);
+        if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
+            return Ok(warm);
+        }
+        let in_use = self.shop.cache.scene(grant.scene, self.shop.leaving.stopping()).await;
+        let in_use = in_use.map_err(|error| cache_failure(&error))?;
         let mut warm = if let Some(warm) = self.warm.take() {
             warm
         } else {
             let blender = self.shop.studio.start(&self.folder.join("blender")).await?;
             Warm { blender, scene: None }
         };
-        let opened = if warm.scene == Some(scene) { Ok(()) } else { open(&mut warm, scene, &path).await };
-        match opened {
+        match open(&mut warm, grant, in_use).await {
             Ok(()) => Ok(warm),
             Err(failure) => {
                 self.warm = Some(warm);
@@ -292,23 +305,21 @@ impl Slot {
         directory: &Path,
     ) -> Result<(), Failure> {
         let folder = directory.to_owned();
-        let check = move || {
-            let Rendered { files, render_ms, peak_memory_bytes } = rendered;
-            let checked = files.iter().map(|file| output::check(&folder, file)).collect::<Result<Vec<_>, _>>();
-            checked.map(|files| (files, render_ms, peak_memory_bytes))
-        };
+        let Rendered { files, render_ms, peak_memory_bytes } = rendered;
         // Decoding a large image takes a while; heartbeats must go on.
-        let (files, render_ms, peak_memory_bytes) = tokio::task::spawn_blocking(check)
+        let Output { files, thumbnail } = tokio::task::spawn_blocking(move || output::check(&folder, &files))
             .await
             .map_err(|error| Failure::new(Cause::InvalidOutput, format!("checking the image: {error}")))?
             .map_err(|error| Failure::new(Cause::InvalidOutput, error.to_string()))?;
+        let thumbnail = thumbnail.map(|jpeg| Outbox::add_thumbnail(directory, &jpeg)).transpose();
+        let thumbnail = thumbnail.map_err(|error| disk_failure(&error))?;
         let upload = FrameUpload {
             job_id: grant.job_id,
             generation: grant.generation,
             render_ms,
             peak_memory_bytes,
             files,
-            thumbnail: None,
+            thumbnail,
         };
         let lease_id = self.shop.book.rendered(grant.lease_id);
         let label = Label { lease_id, frame, upload };
@@ -335,19 +346,19 @@ impl Slot {
     }
 }
 
-async fn open(warm: &mut Warm, scene: SceneId, path: &Path) -> Result<(), Failure> {
+async fn open(warm: &mut Warm, grant: &LeaseGrant, in_use: SceneInUse) -> Result<(), Failure> {
+    let (id, missing_files) = (grant.scene, grant.missing_files);
     warm.scene = None;
-    let opened = warm.blender.open(path).await?;
-    tracing::info!(%scene, engine = opened.engine, format = opened.format, notes = ?opened.notes, "scene opened");
-    if !CHECKED_FORMATS.contains(&opened.format.as_str()) {
+    let opened = warm.blender.open(in_use.folder(), missing_files).await?;
+    tracing::info!(scene = %id, engine = opened.engine, formats = ?opened.formats, notes = ?opened.notes, "scene opened");
+    if let Some(format) = opened.formats.iter().find(|format| !CHECKED_FORMATS.contains(&format.as_str())) {
         let message = format!(
-            "the scene writes {}, which cannot be checked for damage; choose one of {}",
-            opened.format,
+            "the scene writes {format}, which cannot be checked for damage; choose one of {}",
             CHECKED_FORMATS.join(", ")
         );
         return Err(Failure::new(Cause::BadScene, message));
     }
-    warm.scene = Some(scene);
+    warm.scene = Some(OpenScene { id, missing_files, _in_use: in_use });
     Ok(())
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -31,6 +32,8 @@ const POLL_MARGIN: Duration = Duration::from_secs(15);
 
 /// What HTTP says for "nothing".
 const NO_CONTENT: u16 = 204;
+/// What HTTP says for a part of what there is.
+const PARTIAL_CONTENT: u16 = 206;
 /// What HTTP says for "too often".
 const TOO_MANY_REQUESTS: u16 = 429;
 
@@ -84,6 +87,14 @@ impl CallError {
     }
 }
 
+/// Bytes of a file on their way.
+pub struct ComingBytes {
+    /// Where in the file they begin.
+    pub first_byte: u64,
+    /// The bytes, as they come.
+    pub pieces: BoxStream<'static, Result<Bytes, CallError>>,
+}
+
 /// A line to one orchestrator. Clones share it.
 #[derive(Clone)]
 pub struct AgentClient {
@@ -132,7 +143,7 @@ impl AgentClient {
         json(call, self.post(call, "/heartbeat", request, timeout).await?).await
     }
 
-    /// Delivers a frame whose files are `files`, in the order of `upload`.
+    /// Delivers a frame whose files are `files`, in the order of `upload`; its thumbnail, if it has one, is the last.
     pub async fn put_frame(
         &self,
         lease: LeaseId,
@@ -141,7 +152,8 @@ impl AgentClient {
         files: Vec<PathBuf>,
     ) -> Result<UploadAnswer, CallError> {
         let call = "put frame";
-        let size_bytes: u64 = upload.files.iter().map(|file| file.size_bytes).sum();
+        let thumbnail_bytes = upload.thumbnail.map_or(0, |thumbnail| thumbnail.size_bytes);
+        let size_bytes: u64 = upload.files.iter().map(|file| file.size_bytes).sum::<u64>() + thumbnail_bytes;
         let limit = Limit::Whole(CALL_TIMEOUT + Duration::from_secs(size_bytes / SLOWEST_UPLOAD));
         let meta = String::from_utf8_lossy(&to_json(call, upload)?).into_owned();
         let path = format!("/leases/{lease}/frames/{frame}");
@@ -177,14 +189,21 @@ impl AgentClient {
         json(call, self.send(call, &format!("/scenes/{scene}"), Body::Get, Limit::Whole(CALL_TIMEOUT)).await?).await
     }
 
-    /// The bytes of a file, as they come. The caller checks the digest.
-    pub async fn blob(
-        &self,
-        blob: Sha256Digest,
-    ) -> Result<impl Stream<Item = Result<Bytes, CallError>> + use<>, CallError> {
+    /// The bytes of a file from `first_byte` on, as they come; all of them, from an orchestrator that knows no parts.
+    /// The caller checks the digest.
+    pub async fn blob(&self, blob: Sha256Digest, first_byte: u64) -> Result<ComingBytes, CallError> {
         let call = "fetch blob";
-        let reply = self.send(call, &format!("/blobs/{blob}"), Body::Get, Limit::Idle).await?;
-        Ok(reply.body.map_err(move |reason| CallError::Unreachable { call, reason }))
+        let body = if first_byte == 0 { Body::Get } else { Body::GetFrom(first_byte) };
+        let reply = self.send(call, &format!("/blobs/{blob}"), body, Limit::Idle).await?;
+        let first_byte = match reply.status {
+            PARTIAL_CONTENT => reply.first_byte.ok_or_else(|| {
+                let reason = "a part that does not say where it begins".to_owned();
+                CallError::Unreadable { call, reason }
+            })?,
+            _ => 0,
+        };
+        let pieces = reply.body.map_err(move |reason| CallError::Unreachable { call, reason }).boxed();
+        Ok(ComingBytes { first_byte, pieces })
     }
 
     async fn post(

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
 use reqwest::multipart::{Form, Part};
 use url::Url;
 
@@ -35,6 +35,8 @@ pub struct Call {
 pub enum Body {
     /// `GET`, with nothing.
     Get,
+    /// `GET`, of the bytes from this one on.
+    GetFrom(u64),
     /// `POST`, with JSON.
     Json(Vec<u8>),
     /// `PUT`, with a form: JSON first, then files.
@@ -61,6 +63,8 @@ pub struct Reply {
     pub status: u16,
     /// When the caller is to try again.
     pub retry_after: Option<Duration>,
+    /// The first byte of the body in what was asked for, where the answer is a part and says so.
+    pub first_byte: Option<u64>,
     /// The body, as it comes.
     pub body: BoxStream<'static, Result<Bytes, String>>,
 }
@@ -107,6 +111,7 @@ impl Transport for HttpTransport {
         };
         let request = match call.body {
             Body::Get => client.get(url),
+            Body::GetFrom(first_byte) => client.get(url).header(RANGE, format!("bytes={first_byte}-")),
             Body::Json(json) => client.post(url).header(reqwest::header::CONTENT_TYPE, "application/json").body(json),
             Body::Files { meta, files } => client.put(url).multipart(form(meta, files).await?),
         };
@@ -120,9 +125,11 @@ impl Transport for HttpTransport {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
+        let first_byte =
+            response.headers().get(CONTENT_RANGE).and_then(|value| first_byte_of_range(value.to_str().ok()?));
         let status = response.status().as_u16();
         let body = response.bytes_stream().map_err(|error| in_full(&error)).boxed();
-        Ok(Reply { status, retry_after, body })
+        Ok(Reply { status, retry_after, first_byte, body })
     }
 }
 
@@ -135,6 +142,12 @@ async fn form(meta: String, files: Vec<PathBuf>) -> Result<Form, String> {
     Ok(form)
 }
 
+/// Where a part begins, as `Content-Range: bytes 5-9/10` says it (RFC 9110, 14.4).
+#[must_use]
+pub fn first_byte_of_range(content_range: &str) -> Option<u64> {
+    content_range.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
+}
+
 /// What the network said, all causes in a row.
 fn in_full(error: &reqwest::Error) -> String {
     let mut reason = error.to_string();
@@ -144,4 +157,22 @@ fn in_full(error: &reqwest::Error) -> String {
         source = cause.source();
     }
     reason
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_says_where_it_begins() {
+        for (text, first_byte) in [
+            ("bytes 5-9/10", Some(5)),
+            ("bytes 0-0/*", Some(0)),
+            ("bytes */10", None),
+            ("items 5-9/10", None),
+            ("bytes=5-", None),
+        ] {
+            assert_eq!(first_byte_of_range(text), first_byte, "{text}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::session::Heard;
+use super::signs::Heard;
 
 /// The most lines that are kept.
 const MAX_LINES: usize = 200;

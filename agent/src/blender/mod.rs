@@ -5,12 +5,14 @@ pub mod log;
 pub mod progress;
 pub mod protocol;
 pub mod session;
+mod signs;
 pub mod studio;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use haywain_shared::protocol::{BlenderFacts, BlenderKind};
+use haywain_shared::scene::Place;
 
 /// A Blender that can be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,17 @@ pub struct Blender {
     pub path: PathBuf,
     /// What it says of itself.
     pub facts: BlenderFacts,
+}
+
+/// A scene on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SceneFolder {
+    /// The folder with all its files.
+    pub root: PathBuf,
+    /// The .blend to open, in that folder.
+    pub entry: PathBuf,
+    /// Where in the folder those files lie that the .blend calls by paths of another machine.
+    pub places: Vec<Place>,
 }
 
 impl fmt::Display for Blender {

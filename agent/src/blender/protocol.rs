@@ -5,16 +5,22 @@ use std::path::Path;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
+use haywain_shared::protocol::MissingFiles;
+use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
 /// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
-pub const DRIVER: [(&str, &str); 7] = [
+pub const DRIVER: [(&str, &str); 11] = [
     ("driver.py", include_str!("driver/driver.py")),
     ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
     ("haywain/channel.py", include_str!("driver/haywain/channel.py")),
     ("haywain/failures.py", include_str!("driver/haywain/failures.py")),
+    ("haywain/mapping.py", include_str!("driver/haywain/mapping.py")),
+    ("haywain/names.py", include_str!("driver/haywain/names.py")),
     ("haywain/needs.py", include_str!("driver/haywain/needs.py")),
     ("haywain/opening.py", include_str!("driver/haywain/opening.py")),
+    ("haywain/outputs.py", include_str!("driver/haywain/outputs.py")),
+    ("haywain/places.py", include_str!("driver/haywain/places.py")),
     ("haywain/rendering.py", include_str!("driver/haywain/rendering.py")),
 ];
 
@@ -29,6 +35,12 @@ pub enum Command<'a> {
     Open {
         /// The .blend.
         path: &'a Path,
+        /// The folder with all files of the scene.
+        root: &'a Path,
+        /// Where in that folder files lie that had other places once.
+        places: &'a [Place],
+        /// What becomes of a scene that wants files which are not there.
+        missing_files: MissingFiles,
         /// Whether its Python may run.
         allow_scripts: Scripts,
     },
@@ -75,8 +87,8 @@ pub enum Event {
     Opened {
         /// Its render engine.
         engine: String,
-        /// The format of its images, in Blender's word.
-        format: String,
+        /// The formats of its images, in Blender's words, that of the main picture first.
+        formats: Vec<String>,
         /// What a person should know: what was changed, what to look out for.
         notes: Vec<String>,
     },
@@ -89,7 +101,7 @@ pub enum Event {
     Rendered {
         /// Which.
         frame: FrameNumber,
-        /// Its files.
+        /// Its files, the picture first.
         files: Vec<RenderedFile>,
         /// How long it took.
         render_ms: u64,
@@ -135,8 +147,20 @@ mod tests {
         let frame = FrameNumber::try_from(-3).unwrap();
         let cases = [
             (
-                Command::Open { path: Path::new("/s/a.blend"), allow_scripts: Scripts::Blocked },
-                json!({"do": "open", "path": "/s/a.blend", "allowScripts": false}),
+                Command::Open {
+                    path: Path::new("/s/a.blend"),
+                    root: Path::new("/s"),
+                    places: &[
+                        Place { original: "D:\\tex".to_owned(), path: Some("tex".parse().unwrap()) },
+                        Place { original: "/home/x".to_owned(), path: None },
+                    ],
+                    missing_files: MissingFiles::Allow,
+                    allow_scripts: Scripts::Blocked,
+                },
+                json!({
+                    "do": "open", "path": "/s/a.blend", "root": "/s", "missingFiles": "allow", "allowScripts": false,
+                    "places": [{"original": "D:\\tex", "path": "tex"}, {"original": "/home/x"}]
+                }),
             ),
             (
                 Command::Render { frame, directory: Path::new("/w/1"), threads: 2 },

@@ -8,27 +8,24 @@ use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::BlenderKind;
+use haywain_shared::protocol::{BlenderKind, MissingFiles};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::Blender;
-use super::log::{LogTail, LogView};
-use super::progress;
+use super::log::LogView;
 use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile, Scripts};
+use super::signs::{CpuUse, Heard, Waiting, listen};
+use super::{Blender, SceneFolder};
 use crate::machine::{Activity, WaitsFor, activity};
 
 /// How long a process may take to die after it has been killed, or to say why it died.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a process that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A process that uses at least one part in this many of one processor is at work.
-const AT_WORK_SHARE: u128 = 10;
-
 /// How long a Blender is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -80,8 +77,8 @@ impl Failure {
 pub struct Opened {
     /// Its render engine.
     pub engine: String,
-    /// The format of its images, in Blender's word.
-    pub format: String,
+    /// The formats of its images, in Blender's words.
+    pub formats: Vec<String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -114,28 +111,6 @@ struct DriverLine {
     events: Lines<BufReader<ChildStdout>>,
 }
 
-/// How long the driver's next word is waited for.
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    /// A moment, and the limit that it comes from.
-    until: Option<(Instant, Duration)>,
-    /// The longest time without a sign of life.
-    stall: Option<Duration>,
-}
-
-/// The processor time that a process had used at some moment.
-struct CpuUse {
-    sampled: Instant,
-    time_ms: u64,
-}
-
-/// What the process has printed, and when it last gave a sign of life.
-pub(super) struct Heard {
-    pub(super) tail: LogTail,
-    fraction: Option<f32>,
-    last_sign: Instant,
-}
-
 impl Session {
     /// Starts Blender with the driver, in a group of its own, and waits until the driver speaks. `folder` is for what
     /// Blender puts aside. The log is read by one of `tasks`.
@@ -152,7 +127,7 @@ impl Session {
         else {
             return Err(Failure::new(Cause::Crashed, format!("{blender} has no pipes")));
         };
-        let heard = Arc::new(Mutex::new(Heard { tail: LogTail::default(), fraction: None, last_sign: Instant::now() }));
+        let heard = Arc::new(Mutex::new(Heard::new()));
         let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
         let line = DriverLine { commands, events: BufReader::new(events).lines() };
         let mut session = Self { child, line: Some(line), heard, listener, patience };
@@ -181,11 +156,13 @@ impl Session {
     }
 
     /// Opens a scene, in place of the one before.
-    pub async fn open(&mut self, path: &Path) -> Result<Opened, Failure> {
-        self.say(&Command::Open { path, allow_scripts: Scripts::Blocked }).await?;
+    pub async fn open(&mut self, scene: &SceneFolder, missing_files: MissingFiles) -> Result<Opened, Failure> {
+        let SceneFolder { root, entry, places } = scene;
+        let allow_scripts = Scripts::Blocked;
+        self.say(&Command::Open { path: entry, root, places, missing_files, allow_scripts }).await?;
         let waiting = Waiting { until: None, stall: Some(self.patience.open) };
         match self.next_event(waiting, &mut |_| {}).await? {
-            Event::Opened { engine, format, notes } => Ok(Opened { engine, format, notes }),
+            Event::Opened { engine, formats, notes } => Ok(Opened { engine, formats, notes }),
             Event::Failed { cause, message, peak_memory_bytes } => Err(Failure { cause, message, peak_memory_bytes }),
             other => Err(self.confused(&other)),
         }
@@ -260,7 +237,7 @@ impl Session {
     /// The driver's next word. Until it comes, `progress` hears what the log tells. A process that dies or stalls
     /// meanwhile is given up.
     async fn next_event(&mut self, waiting: Waiting, progress: &mut (dyn FnMut(f32) + Send)) -> Result<Event, Failure> {
-        let mut cpu = CpuUse { sampled: Instant::now(), time_ms: self.activity().cpu_time_ms };
+        let mut cpu = CpuUse::new(self.activity());
         loop {
             match tokio::time::timeout(LOOK_EVERY, self.read_line()).await {
                 Ok(Some(line)) => {
@@ -272,44 +249,14 @@ impl Session {
                 Ok(None) => return Err(self.bury().await),
                 Err(_) => {
                     self.heard().fraction.into_iter().for_each(&mut *progress);
-                    self.check_for_timeout(waiting)?;
-                    self.check_for_stall(waiting, &mut cpu)?;
+                    let activity = self.activity();
+                    let over = waiting.over(&mut self.heard(), &mut cpu, activity);
+                    if let Some(failure) = over {
+                        return Err(self.give_up(failure));
+                    }
                 }
             }
         }
-    }
-
-    /// Gives up a process that has taken longer than it may.
-    fn check_for_timeout(&mut self, waiting: Waiting) -> Result<(), Failure> {
-        match waiting.until {
-            Some((until, limit)) if Instant::now() >= until => {
-                let message = format!("the frame took longer than its limit of {} s", limit.as_secs());
-                Err(self.give_up(Failure::new(Cause::TimedOut, message)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Gives up a process that shows no sign of life for too long. Quiet is no proof: a block of samples can take long, so
-    /// its use of processors counts as a sign too, and so does waiting for its turn on a machine that is busy.
-    fn check_for_stall(&mut self, waiting: Waiting, cpu: &mut CpuUse) -> Result<(), Failure> {
-        let now = Instant::now();
-        let Activity { cpu_time_ms: time_ms, waits_for } = self.activity();
-        let elapsed_ms = now.duration_since(cpu.sampled).as_millis();
-        let at_work = u128::from(time_ms.saturating_sub(cpu.time_ms)) * AT_WORK_SHARE >= elapsed_ms
-            || waits_for == WaitsFor::Machine;
-        *cpu = CpuUse { sampled: now, time_ms };
-        let mut heard = self.heard();
-        if at_work {
-            heard.last_sign = now;
-        }
-        let Some(stall) = waiting.stall.filter(|stall| now.duration_since(heard.last_sign) >= *stall) else {
-            return Ok(());
-        };
-        drop(heard);
-        let seconds = stall.as_secs();
-        let message = format!("Blender did nothing for {seconds} s: no progress, no output, no processor time");
-        Err(self.give_up(Failure::new(Cause::Stalled, message)))
     }
 
     fn activity(&self) -> Activity {
@@ -365,34 +312,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-impl Heard {
-    fn note_progress(&mut self, text: &str) {
-        if let Some(fraction) = progress::fraction(text) {
-            self.fraction = Some(fraction);
-        }
-    }
-}
-
-/// Reads a process's log until it ends: a pipe that nobody empties would stop a render.
-async fn listen(log: impl AsyncRead + Unpin, heard: Arc<Mutex<Heard>>) {
-    let mut log = BufReader::new(log);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match log.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end();
-        tracing::debug!(target: "blender", "{text}");
-        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.last_sign = Instant::now();
-        heard.note_progress(text);
-        heard.tail.push(text);
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use haywain_shared::frames::FrameNumber;
+use haywain_shared::protocol::MissingFiles;
 use tokio_util::task::TaskTracker;
 
-use super::Blender;
 use super::log::LogView;
 use super::session::{Failure, Opened, Patience, Rendered, Session, Terms};
+use super::{Blender, SceneFolder};
 
 /// Starts Blenders.
 #[async_trait]
@@ -21,7 +22,7 @@ pub trait Studio: Send + Sync + 'static {
 #[async_trait]
 pub trait WarmBlender: Send + Sync {
     /// Opens a scene, in place of the one before.
-    async fn open(&mut self, path: &Path) -> Result<Opened, Failure>;
+    async fn open(&mut self, scene: &SceneFolder, missing_files: MissingFiles) -> Result<Opened, Failure>;
 
     /// Renders a frame of the open scene into `directory`, which is empty.
     async fn render(
@@ -65,8 +66,8 @@ impl Studio for BlenderStudio {
 
 #[async_trait]
 impl WarmBlender for Session {
-    async fn open(&mut self, path: &Path) -> Result<Opened, Failure> {
-        Self::open(self, path).await
+    async fn open(&mut self, scene: &SceneFolder, missing_files: MissingFiles) -> Result<Opened, Failure> {
+        Self::open(self, scene, missing_files).await
     }
 
     async fn render(

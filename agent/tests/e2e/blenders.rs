@@ -1,10 +1,12 @@
 //! The Blenders and the scenes that tests work with, and what a plain cold Blender makes of a frame.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use image::DynamicImage;
+use tempfile::TempDir;
 
 /// A Blender to test with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,49 +28,102 @@ pub(crate) fn path(kind: Kind) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// A scene made by `scenes/make.py`, which is run once.
+/// A scene made by `scenes/make.py`.
 pub(crate) fn scene(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenes");
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenes/make.py");
-        let mut blender = Command::new(path(Kind::Program));
-        blender.args(["--background", "--factory-startup", "--python-exit-code", "1", "--python"]);
-        run(blender.arg(script).arg("--").arg(&folder));
-        folder
-    });
-    let path = folder.join(name).with_extension("blend");
+    let path = made_by("make").join(name).with_extension("blend");
     assert!(path.is_file(), "{} was not made", path.display());
     path
+}
+
+/// The folder with what a script of `scenes/` makes, which is run once.
+pub(crate) fn made_by(script: &'static str) -> PathBuf {
+    static MADE: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(if script == "make" { "scenes" } else { script });
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if made.contains(script) {
+        return folder;
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let script_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(script).with_extension("py");
+    let mut blender = Command::new(path(Kind::Program));
+    blender.args(["--background", "--factory-startup", "--python-exit-code", "1", "--python"]);
+    run(blender.arg(script_path).arg("--").arg(&folder));
+    made.insert(script);
+    folder
 }
 
 /// What a cold Blender, started for this alone, makes of one frame.
 pub(crate) fn cold_frame(kind: Kind, scene: &Path, frame: i32) -> DynamicImage {
     let folder = tempfile::tempdir().unwrap();
-    let output = folder.path().join("cold_");
+    render_cold(kind, scene, frame, Some(&folder.path().join("cold_")));
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    image::open(&files[0]).unwrap()
+}
+
+/// The folder of a scene after a cold Blender has rendered a frame of it as it stands.
+pub(crate) fn cold_folder(kind: Kind, scene: &Path, frame: i32) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("shot.blend");
+    std::fs::copy(scene, &copy).unwrap();
+    render_cold(kind, &copy, frame, None);
+    folder
+}
+
+fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>) {
     match kind {
         Kind::Program => {
             let mut blender = Command::new(path(kind));
-            blender.args(["--background", "--factory-startup"]).arg(scene).arg("--render-output").arg(&output);
+            blender.args(["--background", "--factory-startup"]).arg(scene);
+            if let Some(output) = output {
+                blender.arg("--render-output").arg(output);
+            }
             run(blender.args(["--render-frame", &frame.to_string()]));
         }
         Kind::Module => {
             const RENDER: &str = "import bpy, os, sys\n\
                 scene, output, frame = sys.argv[1], sys.argv[2], int(sys.argv[3])\n\
                 bpy.ops.wm.open_mainfile(filepath=scene)\n\
-                bpy.context.scene.render.filepath = output\n\
+                bpy.context.scene.render.filepath = output or bpy.context.scene.render.filepath\n\
                 bpy.ops.render.render(animation=True, frame_start=frame, frame_end=frame)\n\
                 sys.stdout.flush()\n\
                 os._exit(0)\n";
             let mut python = Command::new(path(kind));
-            run(python.args(["-c", RENDER]).arg(scene).arg(&output).arg(frame.to_string()));
+            let output = output.unwrap_or(Path::new(""));
+            run(python.args(["-c", RENDER]).arg(scene).arg(output).arg(frame.to_string()));
         }
     }
-    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    image::open(&files[0]).unwrap()
+}
+
+/// Fails where two files of pictures differ in a pixel: of an EXR, in any channel of any layer.
+pub(crate) fn assert_same(one: &Path, other: &Path) {
+    let what = format!("{} and {}", one.display(), other.display());
+    if one.extension().is_some_and(|extension| extension == "exr") {
+        let channels = |path: &Path| {
+            let image = exr_layers(path);
+            image
+                .into_iter()
+                .flat_map(|layer| {
+                    let layer_name = layer.attributes.layer_name.map(|name| name.to_string());
+                    layer.channel_data.list.into_iter().map(move |channel| {
+                        let samples = channel.sample_data.values_as_f32().map(f32::to_bits).collect::<Vec<_>>();
+                        (layer_name.clone(), channel.name.to_string(), samples)
+                    })
+                })
+                .collect::<Vec<_>>()
+        };
+        assert!(channels(one) == channels(other), "{what} differ");
+    } else {
+        assert!(image::open(one).unwrap() == image::open(other).unwrap(), "{what} differ");
+    }
+}
+
+/// The layers of an EXR, each with all its channels and attributes.
+pub(crate) fn exr_layers(path: &Path) -> exr::image::Layers<exr::image::AnyChannels<exr::image::FlatSamples>> {
+    use exr::prelude::{ReadChannels as _, ReadLayers as _, read};
+    let whole = read().no_deep_data().largest_resolution_level().all_channels().all_layers().all_attributes();
+    whole.from_file(path).unwrap().layer_data
 }
 
 fn run(command: &mut Command) {

@@ -11,5 +11,7 @@ mod deaths;
 mod farm;
 mod faults;
 mod frames;
+mod outputs;
+mod places;
 mod session;
 mod system;

@@ -5,19 +5,20 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use haywain_agent::blender::session::{Failure, Patience, Session, Terms};
-use haywain_agent::blender::{Blender, find};
+use haywain_agent::blender::session::{Failure, Opened, Patience, Session, Terms};
+use haywain_agent::blender::{Blender, SceneFolder, find};
 use haywain_agent::output;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::{BlenderFacts, BlenderKind};
+use haywain_shared::protocol::{BlenderFacts, BlenderKind, MissingFiles};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
 use crate::blenders::{self, BOTH, Kind, scene};
 
 /// Frames that may take as long as they take, if they do not stand still.
-const TERMS: Terms = Terms { threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
+pub(crate) const TERMS: Terms =
+    Terms { threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
 /// Frames that have little time.
 const HASTY: Terms =
     Terms { threads: None, frame_timeout: Some(Duration::from_secs(4)), stall_timeout: Some(Duration::from_secs(2)) };
@@ -26,15 +27,20 @@ async fn blender(kind: Kind) -> Blender {
     find::blenders(&[blenders::path(kind)]).await.unwrap().remove(0)
 }
 
-async fn start(kind: Kind, folder: &Path) -> Session {
+pub(crate) async fn start(kind: Kind, folder: &Path) -> Session {
     Session::start(&blender(kind).await, folder, Patience::default(), &TaskTracker::new()).await.unwrap()
 }
 
-fn frame(number: i64) -> FrameNumber {
+async fn open(session: &mut Session, entry: &Path) -> Result<Opened, Failure> {
+    let scene = SceneFolder { root: entry.parent().unwrap().to_owned(), entry: entry.to_owned(), places: Vec::new() };
+    session.open(&scene, MissingFiles::Refuse).await
+}
+
+pub(crate) fn frame(number: i64) -> FrameNumber {
     number.try_into().unwrap()
 }
 
-fn empty_folder(parent: &TempDir, name: &str) -> std::path::PathBuf {
+pub(crate) fn empty_folder(parent: &TempDir, name: &str) -> std::path::PathBuf {
     let folder = parent.path().join(name);
     fs::create_dir(&folder).unwrap();
     folder
@@ -54,7 +60,7 @@ async fn a_session_renders_scenes_in_turn_and_tells_what_it_made() {
         .into_iter()
         .enumerate()
         {
-            let opened = session.open(&scene(name)).await.unwrap();
+            let opened = open(&mut session, &scene(name)).await.unwrap();
             assert_eq!(opened.engine, "CYCLES");
             assert_eq!(!opened.notes.is_empty(), name == "movie", "{:?}", opened.notes);
             let into = empty_folder(&folder, &turn.to_string());
@@ -63,8 +69,8 @@ async fn a_session_renders_scenes_in_turn_and_tells_what_it_made() {
             assert_eq!(rendered.files.len(), 1, "{rendered:?}");
             assert_eq!(rendered.files[0].name, file, "{kind:?}");
             assert!(rendered.peak_memory_bytes.unwrap() > 50_000_000, "{rendered:?}");
-            let checked = output::check(&into, &rendered.files[0]).unwrap();
-            assert_eq!((checked.width, checked.height), (64, 36));
+            let checked = output::check(&into, &rendered.files).unwrap();
+            assert_eq!((checked.files[0].width, checked.files[0].height), (64, 36));
         }
         session.end().await;
     }
@@ -75,7 +81,7 @@ async fn progress_within_a_frame_is_told() {
     for kind in BOTH {
         let folder = tempfile::tempdir().unwrap();
         let mut session = start(kind, folder.path()).await;
-        session.open(&scene("slow")).await.unwrap();
+        open(&mut session, &scene("slow")).await.unwrap();
         let into = empty_folder(&folder, "frame");
         let (told, mut progress) = tokio::sync::mpsc::unbounded_channel();
         let rendering = session.render(frame(1), &into, TERMS, move |fraction| {
@@ -92,7 +98,7 @@ async fn progress_within_a_frame_is_told() {
 }
 
 async fn open_fails(kind: Kind, session: &mut Session, path: &Path, cause: Cause, words: &str) {
-    let failure = session.open(path).await.unwrap_err();
+    let failure = open(session, path).await.unwrap_err();
     assert_eq!(failure.cause, cause, "{kind:?}: {failure}");
     assert!(failure.message.contains(words), "{kind:?}: {failure}");
 }
@@ -128,7 +134,7 @@ async fn a_scene_that_cannot_be_rendered_is_refused_by_cause_and_the_session_liv
             open_fails(kind, &mut session, &path, cause, words).await;
         }
         // With its texture beside it, it is good; and the session still renders.
-        session.open(&scene("texture_beside_it")).await.unwrap();
+        open(&mut session, &scene("texture_beside_it")).await.unwrap();
         let into = empty_folder(&folder, "frame");
         session.render(frame(1), &into, TERMS, |_| {}).await.unwrap();
         session.end().await;
@@ -140,7 +146,7 @@ async fn denoising_is_never_switched_off_in_silence() {
     // Debian's build has no denoiser, the module has one.
     let folder = tempfile::tempdir().unwrap();
     let mut session = start(Kind::Program, folder.path()).await;
-    session.open(&scene("denoised")).await.unwrap();
+    open(&mut session, &scene("denoised")).await.unwrap();
     let rendered = session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await;
     if let Err(failure) = rendered {
         assert_eq!(failure.cause, Cause::DeviceUnavailable, "{failure}");
@@ -148,7 +154,7 @@ async fn denoising_is_never_switched_off_in_silence() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut session = start(Kind::Module, folder.path()).await;
-    session.open(&scene("denoised")).await.unwrap();
+    open(&mut session, &scene("denoised")).await.unwrap();
     session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await.unwrap();
 }
 
@@ -157,7 +163,7 @@ async fn a_folder_that_cannot_be_written_to_is_no_output() {
     for kind in BOTH {
         let folder = tempfile::tempdir().unwrap();
         let mut session = start(kind, folder.path()).await;
-        session.open(&scene("basic")).await.unwrap();
+        open(&mut session, &scene("basic")).await.unwrap();
         let file = folder.path().join("a-file");
         fs::write(&file, b"").unwrap();
         let failure = session.render(frame(1), &file.join("frame"), TERMS, |_| {}).await.unwrap_err();
@@ -175,7 +181,7 @@ fn broken_blender(folder: &TempDir, script: &str) -> Blender {
 }
 
 const READY: &str = r#"echo '{"event":"ready","protocol":1,"blender":"0"}'"#;
-const OPENED: &str = r#"read -r line; echo '{"event":"opened","engine":"X","format":"PNG","notes":[]}'"#;
+const OPENED: &str = r#"read -r line; echo '{"event":"opened","engine":"X","formats":["PNG"],"notes":[]}'"#;
 
 async fn failure_of(script: &str) -> Failure {
     let folder = tempfile::tempdir().unwrap();
@@ -184,7 +190,7 @@ async fn failure_of(script: &str) -> Failure {
     let tasks = TaskTracker::new();
     let attempt = async {
         let mut session = Session::start(&blender, &folder.path().join("work"), patience, &tasks).await?;
-        session.open(Path::new("/a.blend")).await?;
+        open(&mut session, Path::new("/a.blend")).await?;
         let rendered = session.render(frame(1), folder.path(), HASTY, |_| {}).await;
         assert!(!session.is_alive(), "a broken Blender is not used again");
         rendered
@@ -227,7 +233,7 @@ async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
     let blender = broken_blender(&folder, &format!("{READY}; {OPENED}; read -r line; {busy}"));
     let tasks = TaskTracker::new();
     let mut session = Session::start(&blender, &folder.path().join("work"), patience, &tasks).await.unwrap();
-    session.open(Path::new("/a.blend")).await.unwrap();
+    open(&mut session, Path::new("/a.blend")).await.unwrap();
     let terms = Terms { stall_timeout: Some(Duration::from_secs(1)), ..TERMS };
     session.render(frame(1), folder.path(), terms, |_| {}).await.unwrap();
 }

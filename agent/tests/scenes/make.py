@@ -92,4 +92,5 @@ def make_all():
     save("denoised")
 
 
-make_all()
+if __name__ == "__main__":
+    make_all()

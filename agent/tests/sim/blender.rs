@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use haywain_agent::blender::SceneFolder;
 use haywain_agent::blender::log::LogView;
 use haywain_agent::blender::protocol::RenderedFile;
 use haywain_agent::blender::session::{Failure, Opened, Rendered, Terms};
@@ -13,6 +14,7 @@ use haywain_agent::blender::studio::{Studio, WarmBlender};
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
+use haywain_shared::protocol::MissingFiles;
 use image::RgbaImage;
 
 use crate::entropy::Dice;
@@ -75,11 +77,11 @@ impl SimBlender {
 
 #[async_trait]
 impl WarmBlender for SimBlender {
-    async fn open(&mut self, path: &Path) -> Result<Opened, Failure> {
-        assert!(path.exists(), "a scene that is opened is whole");
+    async fn open(&mut self, scene: &SceneFolder, _missing_files: MissingFiles) -> Result<Opened, Failure> {
+        assert!(scene.entry.exists(), "a scene that is opened is whole");
         let ms = self.dice.between(50, 3000);
         self.work(ms).await;
-        Ok(Opened { engine: "CYCLES".to_owned(), format: "PNG".to_owned(), notes: Vec::new() })
+        Ok(Opened { engine: "CYCLES".to_owned(), formats: vec!["PNG".to_owned()], notes: Vec::new() })
     }
 
     async fn render(

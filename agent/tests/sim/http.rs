@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body as AxumBody;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE, RETRY_AFTER};
 use axum::http::{Method, Request, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use haywain_shared::protocol::UPLOAD_META_PART;
-use haywain_shared::transport::{Body, Call};
+use haywain_shared::transport::{Body, Call, first_byte_of_range};
 use tokio_util::sync::CancellationToken;
 
 use crate::time::Calendar;
@@ -33,6 +33,7 @@ pub(crate) struct Outgoing {
     method: Method,
     path: String,
     content_type: Option<String>,
+    first_byte: Option<u64>,
     /// What is sent, in pieces with a pause before each.
     pieces: Vec<Bytes>,
 }
@@ -40,14 +41,18 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     pub(crate) fn read(call: Call) -> Result<Self, String> {
         let json = "application/json".to_owned();
+        let first_byte = match call.body {
+            Body::GetFrom(first_byte) => Some(first_byte),
+            Body::Get | Body::Json(_) | Body::Files { .. } => None,
+        };
         let (method, content_type, pieces) = match call.body {
-            Body::Get => (Method::GET, None, Vec::new()),
+            Body::Get | Body::GetFrom(_) => (Method::GET, None, Vec::new()),
             Body::Json(json_text) => (Method::POST, Some(json), vec![json_text.into()]),
             Body::Files { meta, files } => {
                 (Method::PUT, Some(format!("multipart/form-data; boundary={BOUNDARY}")), form(&meta, files)?)
             }
         };
-        Ok(Self { method, path: call.path, content_type, pieces })
+        Ok(Self { method, path: call.path, content_type, first_byte, pieces })
     }
 
     /// As axum takes it. Its pieces come each `pause_ms` after the one before, as long as both sides live.
@@ -61,6 +66,9 @@ impl Outgoing {
         let mut request = Request::builder().method(self.method).uri(self.path);
         if let Some(content_type) = self.content_type {
             request = request.header(CONTENT_TYPE, content_type);
+        }
+        if let Some(first_byte) = self.first_byte {
+            request = request.header(RANGE, format!("bytes={first_byte}-"));
         }
         let mut pieces: Vec<Result<Bytes, String>> = self.pieces.into_iter().map(Ok).collect();
         let last = pieces.len().saturating_sub(2);
@@ -120,6 +128,7 @@ fn form(meta: &str, files: Vec<PathBuf>) -> Result<Vec<Bytes>, String> {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) first_byte: Option<u64>,
     pub(crate) body: Bytes,
     /// When the orchestrator gave it.
     pub(crate) given_ms: u64,
@@ -132,7 +141,9 @@ impl Answer {
         let status = response.status().as_u16();
         let header = response.headers().get(RETRY_AFTER);
         let retry_after = header.and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+        let range = response.headers().get(CONTENT_RANGE);
+        let first_byte = range.and_then(|value| first_byte_of_range(value.to_str().ok()?));
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        Self { status, retry_after, body, given_ms }
+        Self { status, retry_after, first_byte, body, given_ms }
     }
 }

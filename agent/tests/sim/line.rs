@@ -104,8 +104,8 @@ impl Transport for Line {
             Carried::Answer(answer) => {
                 world.log.note(format_args!("a{agent} {what}: {}", answer.status));
                 self.heard(what, parcel, sent_ms, &answer);
-                let Answer { status, retry_after, body, .. } = answer;
-                Ok(Reply { status, retry_after, body: stream::iter([Ok(body)]).boxed() })
+                let Answer { status, retry_after, first_byte, body, .. } = answer;
+                Ok(Reply { status, retry_after, first_byte, body: stream::iter([Ok(body)]).boxed() })
             }
         }
     }

@@ -87,6 +87,7 @@ impl Worker {
             clock: Arc::clone(&self.world.calendar) as Arc<_>,
             plan: Plan { slots: self.slots, threads: None },
             max_outbox_bytes: 1000,
+            max_cache_bytes: 1000,
             leaving: leaving.clone(),
             tasks: TaskTracker::new(),
         };

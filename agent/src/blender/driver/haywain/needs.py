@@ -106,7 +106,7 @@ def paths_of(media):
 
 
 def loose_paths_of(owner, scene):
-    """The files that a datablock names without a datablock for them: IES lights, OSL scripts, mesh caches."""
+    """The files and folders that a datablock names without a datablock for them: IES lights, OSL scripts, caches."""
     for node in live_nodes(owner, scene):
         if getattr(node, "mode", None) == "EXTERNAL":
             yield node.filepath
@@ -114,6 +114,24 @@ def loose_paths_of(owner, scene):
         for modifier in owner.modifiers:
             if modifier.type == "MESH_CACHE" and modifier.show_render:
                 yield modifier.filepath
+            domain = modifier.domain_settings if modifier.type == "FLUID" else None
+            if domain and domain.has_cache_baked_data:
+                yield domain.cache_directory
+        yield from (cache.filepath for cache in point_caches(owner) if cache.use_external)
+    elif isinstance(owner, bpy.types.Scene) and owner.rigidbody_world:
+        cache = owner.rigidbody_world.point_cache
+        if cache and cache.use_external:
+            yield cache.filepath
+
+
+def point_caches(item):
+    """Every cache of an object's simulations."""
+    for modifier in item.modifiers:
+        if getattr(modifier, "point_cache", None):
+            yield modifier.point_cache
+        surfaces = getattr(getattr(modifier, "canvas_settings", None), "canvas_surfaces", ())
+        yield from (surface.point_cache for surface in surfaces)
+    yield from (system.point_cache for system in item.particle_systems)
 
 
 def strip_paths(editor):
@@ -157,15 +175,22 @@ def is_present(path, library, is_sequence):
     return any(sibling.fullmatch(other) for other in os.listdir(folder))
 
 
-def check_files(scene):
-    """Without a texture Blender renders on, in magenta, and says nothing: so the files are looked for first."""
-    missing = sorted({file[0] for file in external_files(scene) if not is_present(*file)})
-    if missing:
-        names = ", ".join(missing[:MOST_PATHS_NAMED])
-        rest = len(missing) - MOST_PATHS_NAMED
-        more = f" and {rest} more" if rest > 0 else ""
-        raise Failure("missing_file", f"Scene '{scene.name}' renders with files that are not there: {names}{more}: "
-                                      "pack them into the .blend (File > External Data > Pack Resources)")
+def check_files(scene, mapping, allow_missing):
+    """Without a texture Blender renders on, in magenta, and says nothing: so the files are looked for first.
+
+    Returns a note on what is missing and may be.
+    """
+    missing = sorted({mapping.name_of(file[0]) for file in external_files(scene) if not is_present(*file)})
+    if not missing:
+        return []
+    names = ", ".join(missing[:MOST_PATHS_NAMED])
+    rest = len(missing) - MOST_PATHS_NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    if allow_missing:
+        return [f"rendered without files that are not there: {names}{more}"]
+    raise Failure("missing_file", f"Scene '{scene.name}' renders with files that are not there: {names}{more}: submit "
+                                  "the scene together with its files (`haywain submit` finds them), or allow missing "
+                                  "files")
 
 
 def unbaked_simulations(scene):

@@ -8,8 +8,9 @@ import bpy
 
 from haywain.blendfile import OWN_VERSION, check_header, check_version
 from haywain.failures import Failure, describe
+from haywain.mapping import Mapping
 from haywain.needs import check_camera, check_engine, check_files, unbaked_simulations
-from haywain.rendering import picture_size
+from haywain.outputs import formats
 
 
 @contextlib.contextmanager
@@ -69,9 +70,14 @@ def replace_movie_format(scene):
 
 
 def load_to_render(command):
-    """Loads a command's scene as it will be rendered; returns what Blender printed and what was changed."""
+    """Loads a command's scene as it will be rendered.
+
+    Returns what Blender printed, what was changed, and where its files were.
+    """
     chatter = load(command["path"], bool(command.get("allowScripts")))
-    return chatter, replace_movie_format(bpy.context.scene)
+    mapping = Mapping(command.get("root") or os.path.dirname(command["path"]), command.get("places", []))
+    mapping.apply()
+    return chatter, replace_movie_format(bpy.context.scene), mapping
 
 
 def version_notes(saved):
@@ -83,17 +89,15 @@ def version_notes(saved):
 def open_scene(channel, command):
     """Opens and judges a scene; returns whether its frames depend on those rendered before them."""
     check_header(command["path"])
-    chatter, notes = load_to_render(command)
+    chatter, notes, mapping = load_to_render(command)
     scene, saved = bpy.context.scene, tuple(bpy.data.version)
     check_version(os.path.basename(command["path"]), saved)
     check_engine(scene, chatter)
     check_camera(scene)
-    check_files(scene)
+    notes += check_files(scene, mapping, command.get("missingFiles") == "allow")
     simulations = list(unbaked_simulations(scene))
     notes += version_notes(saved)
     notes += [f"{name}: simulated and not baked, so each frame comes as if jumped to; bake it" for name in simulations]
-    width, height = picture_size(scene.render)
-    channel.send("opened", scene=scene.name, engine=scene.render.engine, width=width, height=height,
-                 frameStart=scene.frame_start, frameEnd=scene.frame_end,
-                 format=scene.render.image_settings.file_format, notes=notes)
+    channel.send("opened", scene=scene.name, engine=scene.render.engine, frameStart=scene.frame_start,
+                 frameEnd=scene.frame_end, formats=formats(scene), notes=notes)
     return bool(simulations)

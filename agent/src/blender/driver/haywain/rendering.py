@@ -1,9 +1,7 @@
 """Renders a frame of the open scene: pixel for pixel what `blender -b scene.blend -f N` makes, and nothing left changed."""
 
 import contextlib
-import ctypes
 import os
-import re
 import sys
 import tempfile
 import time
@@ -11,38 +9,10 @@ import time
 import bpy
 
 from haywain.failures import DISK_FULL, Failure
+from haywain.outputs import Outputs, literal, overridden
 
 STATS_INTERVAL_S = 0.2
 PROBE_BYTES = 4096
-
-
-def picture_size(render):
-    """(width, height) as Blender computes them, in single precision; unknown where each view is a picture."""
-    if render.use_multiview:
-        return None, None
-    width = render.resolution_x * render.resolution_percentage // 100
-    height = render.resolution_y * render.resolution_percentage // 100
-    if not (render.use_border and render.use_crop_to_border):
-        return width, height
-
-    def pixels(fraction, size):
-        return int(ctypes.c_float(fraction * size).value)
-
-    return (pixels(render.border_max_x, width) - pixels(render.border_min_x, width),
-            pixels(render.border_max_y, height) - pixels(render.border_min_y, height))
-
-
-@contextlib.contextmanager
-def overridden(owner, **values):
-    """Sets properties for a while. The artist's are back afterwards, whatever happens."""
-    before = {name: getattr(owner, name) for name in values}
-    try:
-        for name, value in values.items():
-            setattr(owner, name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(owner, name, value)
 
 
 @contextlib.contextmanager
@@ -76,11 +46,6 @@ def range_of_one(scene, frame):
         put_back()
 
 
-def literal(path):
-    """From 4.5 on braces in an output path are templates, which the agent's directory has none of."""
-    return path.replace("{", "{{").replace("}", "}}") if bpy.app.version >= (4, 5, 0) else path
-
-
 def run_operator(scene, frame):
     """Renders and writes the frame as `-f` does: as an animation of that frame alone."""
     if "frame_start" in bpy.ops.render.render.get_rna_type().properties:
@@ -90,7 +55,9 @@ def run_operator(scene, frame):
             return bpy.ops.render.render(animation=True)
     # A scene's range has no negative frames: such a one is rendered as a still, under its name.
     still = literal(scene.render.frame_path(frame=frame))
-    with overridden(scene, frame_current=frame), overridden(scene.render, filepath=still):
+    # Nor does a scene come to one, unless the preferences say so: it would be rendered at 0.
+    with overridden((bpy.context.preferences.edit, "use_negative_frames", True), (scene, "frame_current", frame),
+                    (scene.render, "filepath", still)):
         return bpy.ops.render.render(write_still=True)
 
 
@@ -104,11 +71,6 @@ def check_writable(directory):
         full = error.errno in DISK_FULL
         raise Failure("disk_full" if full else "no_output", f"cannot write into {directory}: {error.strerror}: "
                       + ("free some space" if full else "let this user write there"))
-
-
-def files_below(directory):
-    return sorted(os.path.relpath(os.path.join(folder, name), directory).replace(os.sep, "/")
-                  for folder, _, names in os.walk(directory) for name in names)
 
 
 def peak_memory_bytes():
@@ -143,24 +105,22 @@ def render_frame(channel, command):
     frame, directory, threads = command["frame"], command["directory"], command.get("threads", 0)
     scene, render, watch = bpy.context.scene, bpy.context.scene.render, Watch(channel)
     check_writable(directory)
-    artists_name = re.split(r"[/\\]", render.filepath)[-1]
-    settings = {"filepath": os.path.join(literal(directory), artists_name), "use_file_extension": True,
-                "use_overwrite": True, "use_placeholder": False}
+    settings = [(render, "use_file_extension", True), (render, "use_overwrite", True),
+                (render, "use_placeholder", False)]
     if threads:
-        settings.update(threads_mode="FIXED", threads=threads)
-    with overridden(render, **settings), listening(bpy.app.handlers.render_stats, watch.stats), \
+        settings += [(render, "threads_mode", "FIXED"), (render, "threads", threads)]
+    outputs = Outputs(scene, directory)
+    with overridden(*settings), outputs.redirected(frame), \
+            listening(bpy.app.handlers.render_stats, watch.stats), \
             listening(bpy.app.handlers.render_cancel, watch.cancel):
-        picture = os.path.basename(render.frame_path(frame=frame))
         began_s = time.monotonic()
         result = run_operator(scene, frame)
         render_ms = int((time.monotonic() - began_s) * 1000)
     check_writable(directory)
     if watch.cancelled or "CANCELLED" in result:
         raise Failure("crashed", f"Blender cancelled frame {frame} and gave no reason: see the log")
-    names = files_below(directory)
-    if not names:
+    files = [{"name": name, "width": size and size[0], "height": size and size[1]}
+             for name, size in outputs.collect()]
+    if not files:
         raise Failure("no_output", f"Blender finished frame {frame} but wrote no file into {directory}: see the log")
-    width, height = picture_size(render)
-    files = [{"name": name, "width": width if name == picture else None, "height": height if name == picture else None}
-             for name in names]
     channel.send("rendered", frame=frame, files=files, renderMs=render_ms, peakMemoryBytes=peak_memory_bytes())

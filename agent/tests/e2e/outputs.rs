@@ -1,0 +1,136 @@
+//! Every file that a frame makes comes back, under the artist's name and with the pixels that a cold Blender gives it, and
+//! the scene is as it was before.
+
+use std::path::{Path, PathBuf};
+
+use haywain_agent::blender::SceneFolder;
+use haywain_agent::blender::session::Opened;
+use haywain_agent::output::{self, CHECKED_FORMATS, Output};
+use haywain_shared::protocol::MissingFiles;
+
+use crate::blenders::{BOTH, Kind, assert_same, cold_folder, exr_layers, made_by};
+use crate::session::{TERMS, empty_folder, frame, start};
+
+const FRAME: i32 = 3;
+
+fn scene(name: &str) -> SceneFolder {
+    let root = made_by("outputs");
+    SceneFolder { entry: root.join(name).with_extension("blend"), root, places: Vec::new() }
+}
+
+/// Renders a frame twice in one session: what comes out, checked. Both are to be the same.
+async fn rendered(kind: Kind, name: &str, folder: &tempfile::TempDir) -> (Opened, PathBuf, Output) {
+    let mut session = start(kind, &folder.path().join("blender")).await;
+    let opened = session.open(&scene(name), MissingFiles::Refuse).await.unwrap();
+    let mut outputs = Vec::new();
+    for turn in ["first", "second"] {
+        let into = empty_folder(folder, turn);
+        let rendered = session.render(frame(FRAME.into()), &into, TERMS, |_| {}).await.unwrap();
+        outputs.push((into.clone(), output::check(&into, &rendered.files).unwrap()));
+    }
+    session.end().await;
+    let (second, first) = (outputs.pop().unwrap(), outputs.pop().unwrap());
+    let names = |output: &Output| output.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&first.1), names(&second.1));
+    for name in names(&first.1) {
+        assert_same(&first.0.join(&name), &second.0.join(&name));
+    }
+    (opened, first.0, first.1)
+}
+
+/// Under both Blenders: the files have these names and sizes, in this order, and are what a cold Blender leaves there.
+async fn comes_back(name: &str, expected: &[(&str, &str, (u32, u32))]) {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, into, output) = rendered(kind, name, &folder).await;
+        let found: Vec<_> = output.files.iter().map(|file| (file.name.as_str(), (file.width, file.height))).collect();
+        let wanted: Vec<_> = expected.iter().map(|(name, _, size)| (*name, *size)).collect();
+        assert_eq!(found, wanted, "{kind:?}");
+        assert_eq!(files_below(&into), expected.len(), "nothing else is left");
+        assert!(output.thumbnail.is_some(), "{kind:?}");
+        let cold = cold_folder(kind, &scene(name).entry, FRAME);
+        assert_eq!(files_below(cold.path()), expected.len() + 1, "a cold Blender makes no others");
+        for (name, cold_name, _) in expected {
+            assert_same(&into.join(name), &cold.path().join(cold_name));
+        }
+    }
+}
+
+fn files_below(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
+}
+
+const SIZE: (u32, u32) = (64, 36);
+
+#[tokio::test]
+async fn what_nodes_write_comes_back_below_the_main_output() {
+    let expected = [
+        ("beauty_0003.png", "render/beauty_0003.png", SIZE),
+        ("masks/deep/d_03_.png", "render/masks/deep/d_03_.png", SIZE),
+        ("masks/m_0003.png", "render/masks/m_0003.png", SIZE),
+        ("passes/all_0003.exr", "passes/all_0003.exr", SIZE),
+        // Two nodes write into folders of one name.
+        ("same/s_0003.png", "a/same/s_0003.png", SIZE),
+        ("Other/same/s_0003.png", "b/same/s_0003.png", SIZE),
+        ("inside/i_0003.png", "render/inside/i_0003.png", SIZE),
+    ];
+    comes_back("nodes", &expected).await;
+}
+
+#[tokio::test]
+async fn views_come_back_as_files_of_their_own_or_as_one() {
+    let left = ("beauty_0003_L.png", "render/beauty_0003_L.png", SIZE);
+    let right = ("beauty_0003_R.png", "render/beauty_0003_R.png", SIZE);
+    comes_back("views", &[left, right]).await;
+    comes_back("side_by_side", &[("beauty_0003.png", "render/beauty_0003.png", (128, 36))]).await;
+    comes_back("squeezed", &[("beauty_0003.png", "render/beauty_0003.png", SIZE)]).await;
+}
+
+#[tokio::test]
+async fn a_part_of_a_smaller_picture_has_the_size_that_is_expected() {
+    comes_back("cut_out", &[("beauty_0003.png", "render/beauty_0003.png", (17, 12))]).await;
+}
+
+#[tokio::test]
+async fn an_exr_keeps_its_layers_its_mattes_and_what_is_said_of_them() {
+    comes_back("layers", &[("beauty_0003.exr", "render/beauty_0003.exr", SIZE)]).await;
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, into, output) = rendered(kind, "layers", &folder).await;
+        let layers = exr_layers(&into.join(&output.files[0].name));
+        let names: Vec<String> = layers
+            .iter()
+            .flat_map(|layer| layer.channel_data.list.iter().map(|channel| channel.name.to_string()))
+            .collect();
+        for wanted in ["Front.Combined.R", "Front.CryptoObject00.r", "Back.Combined.R", "Back.Depth.Z"] {
+            assert!(names.iter().any(|name| name.eq_ignore_ascii_case(wanted)), "{kind:?}: no {wanted} in {names:?}");
+        }
+        let said: Vec<String> = layers
+            .iter()
+            .flat_map(|layer| layer.attributes.other.keys().map(ToString::to_string).collect::<Vec<_>>())
+            .chain(shared_attributes(&into.join(&output.files[0].name)))
+            .collect();
+        for wanted in ["name", "hash", "conversion", "manifest"] {
+            let found = said.iter().any(|key| key.starts_with("cryptomatte/") && key.ends_with(wanted));
+            assert!(found, "{kind:?}: no cryptomatte/…/{wanted} in {said:?}");
+        }
+    }
+}
+
+fn shared_attributes(path: &Path) -> Vec<String> {
+    let meta = exr::meta::MetaData::read_from_file(path, false).unwrap();
+    meta.headers.iter().flat_map(|header| header.shared_attributes.other.keys().map(ToString::to_string)).collect()
+}
+
+#[tokio::test]
+async fn formats_that_cannot_be_checked_are_told_before_anything_is_rendered() {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = start(kind, &folder.path().join("blender")).await;
+        let opened = session.open(&scene("unchecked"), MissingFiles::Refuse).await.unwrap();
+        assert_eq!(opened.formats, ["PNG", "DPX"]);
+        assert!(!CHECKED_FORMATS.contains(&"DPX"));
+        session.end().await;
+    }
+}
