@@ -139,7 +139,8 @@ def strip_paths(editor):
         if strip.type == "MOVIE" and not strip.mute:
             yield strip.filepath
         elif strip.type == "IMAGE" and not strip.mute:
-            yield from (os.path.join(strip.directory, element.filename) for element in strip.elements)
+            folder = re.sub(r"(?<=[^/\\])[/\\]+$", "", strip.directory)  # It may end with more slashes than one.
+            yield from (os.path.join(folder, element.filename) for element in strip.elements)
 
 
 def external_files(scene):

@@ -147,7 +147,7 @@ class Outputs:
                 first = [name for name in self._pictures if name in written]
                 written = first + [name for name in written if name not in first]
             depth = 1 if number and has_slot_folders(self._nodes[number - 1]) else 0
-            for name in written:
+            for name in sorted(written, key=lambda name: name.split("/", depth)[-1]) if number else written:
                 new = told_apart(safe_name(name.split("/", depth)[-1]), maker, taken)
                 target = os.path.join(self._directory, *new.split("/"))
                 os.makedirs(os.path.dirname(target), exist_ok=True)
