@@ -247,6 +247,7 @@ impl Book {
 mod tests {
     use haywain_shared::digest::Sha256Digest;
     use haywain_shared::ids::JobId;
+    use haywain_shared::protocol::MissingFiles;
 
     use super::*;
 
@@ -279,6 +280,7 @@ mod tests {
             generation: 1,
             frame_timeout_ms: None,
             stall_timeout_ms: None,
+            missing_files: MissingFiles::Refuse,
         }
     }
 

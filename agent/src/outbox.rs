@@ -140,6 +140,7 @@ mod tests {
                 render_ms: 5,
                 peak_memory_bytes: None,
                 files: vec![file],
+                thumbnail: None,
             };
             let label = Label { lease_id, frame: FrameNumber::try_from(frame).unwrap(), upload };
             outbox.put(label, &rendered).unwrap();

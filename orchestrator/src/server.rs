@@ -57,8 +57,8 @@ impl Orchestrator {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&database, times, clock, &tasks, writer_gone.clone()).await?);
         let blobs = Blobs::open_local(folder.path())?;
-        for (job, recorded) in store.unfinished_jobs().await? {
-            blobs.discard_unrecorded(job, &recorded)?;
+        for files in store.jobs_under_way().await? {
+            blobs.tidy(&files)?;
         }
         let default_scene = match &settings.scene {
             Some(path) => Some(scenes::take_in(path, &blobs, &*store).await?),

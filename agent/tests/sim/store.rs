@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    AgentCommand, Beat, Failure, JobCommand, JobFilter, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
+    AgentCommand, Beat, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
     RenderedFrame, Store, StoreError,
 };
 use haywain_shared::frames::FrameNumber;
@@ -205,8 +206,12 @@ impl Store for SimStore {
         real.as_ref().map_or_else(|| self.silence.subscribe(), |real| real.events_made())
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError> {
-        pass_on!(self.unfinished_jobs())
+    async fn job_label(&self, job: JobId) -> Result<JobLabel, StoreError> {
+        pass_on!(self.job_label(job))
+    }
+
+    async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError> {
+        pass_on!(self.jobs_under_way())
     }
 
     fn work_made(&self) -> watch::Receiver<()> {

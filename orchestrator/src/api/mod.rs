@@ -6,6 +6,7 @@ mod body;
 mod problem;
 mod render;
 mod reply;
+mod served;
 mod status;
 mod v1;
 

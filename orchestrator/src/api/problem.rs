@@ -23,6 +23,10 @@ impl Failed {
         Self(Problem { kind, status: status.as_u16(), detail })
     }
 
+    pub(super) fn not_found(detail: String) -> Self {
+        Self::new(ProblemKind::NotFound, StatusCode::NOT_FOUND, detail)
+    }
+
     pub(super) fn invalid(detail: String) -> Self {
         Self::new(ProblemKind::InvalidInput, StatusCode::BAD_REQUEST, detail)
     }

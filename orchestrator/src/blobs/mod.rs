@@ -4,20 +4,26 @@
 //! A frame's file is written under a key that no other upload can have, and means nothing until the store has recorded the
 //! frame with that key: two uploads of one frame never touch the same file.
 
+mod folder;
 pub mod local;
+mod turns;
 mod upload;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, RequestId};
 use haywain_shared::path::RelativePath;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
 
+pub use self::folder::JobFiles;
+use self::turns::Turns;
 pub use self::upload::{FrameFileUpload, UploadError};
 
 /// Why a file could not be kept or found.
@@ -57,6 +63,7 @@ impl BlobError {
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
     root: Arc<std::path::Path>,
+    turns: Arc<Turns>,
 }
 
 impl Blobs {
@@ -74,14 +81,42 @@ impl Blobs {
         Ok((size_bytes, found.into_stream().map_err(move |source| BlobError::Storage { doing, source })))
     }
 
+    /// The bytes of a frame's file, or some of them.
+    pub async fn read_output(
+        &self,
+        key: &str,
+        range: Range<u64>,
+    ) -> Result<impl Stream<Item = Result<Bytes, BlobError>> + use<>, BlobError> {
+        let doing = "reading a frame";
+        let failed = BlobError::storage(doing);
+        let key = Key::parse(key).map_err(|error| BlobError::storage(doing)(error.into()))?;
+        // An empty range is none that a store could be asked for; no output is empty.
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let found = self.objects.get_opts(&key, options).await.map_err(failed)?;
+        Ok(found.into_stream().map_err(move |source| BlobError::Storage { doing, source }))
+    }
+
+    /// A small file, whole.
+    pub async fn read_small(&self, key: &str) -> Result<Bytes, BlobError> {
+        let doing = "reading a thumbnail";
+        let key = Key::parse(key).map_err(|error| BlobError::storage(doing)(error.into()))?;
+        let found = self.objects.get(&key).await.map_err(BlobError::storage(doing))?;
+        found.bytes().await.map_err(BlobError::storage(doing))
+    }
+
     /// Begins to take in a file of a frame.
     pub async fn begin_frame_file(&self, job: JobId, name: RelativePath) -> Result<FrameFileUpload, BlobError> {
-        FrameFileUpload::begin(&*self.objects, frames_key(job), name).await
+        FrameFileUpload::begin(&*self.objects, outputs_key(job), name).await
+    }
+
+    /// Waits until nobody else records this frame: whoever has the turn shows and records it.
+    pub async fn turn(&self, job: JobId, frame: FrameNumber) -> impl Drop {
+        self.turns.take((job, frame)).await
     }
 
     /// Keeps a frame's thumbnail, and says under which key.
     pub async fn keep_thumbnail(&self, job: JobId, picture: Bytes) -> Result<String, BlobError> {
-        let key = Key::from_iter(["thumbnails", &job.to_string(), &format!("{}.jpg", RequestId::generate())]);
+        let key = thumbnails_key(job).join(format!("{}.jpg", RequestId::generate()));
         self.objects.put(&key, picture.into()).await.map_err(BlobError::storage("keeping a thumbnail"))?;
         Ok(key.to_string())
     }
@@ -106,6 +141,10 @@ fn content_key(digest: Sha256Digest) -> Key {
     Key::from_iter(["blobs", &text[..2], &text])
 }
 
-fn frames_key(job: JobId) -> Key {
-    Key::from_iter(["frames", &job.to_string()])
+fn outputs_key(job: JobId) -> Key {
+    Key::from_iter(["outputs", &job.to_string()])
+}
+
+fn thumbnails_key(job: JobId) -> Key {
+    Key::from_iter(["thumbnails", &job.to_string()])
 }

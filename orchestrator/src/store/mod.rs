@@ -28,6 +28,7 @@ use haywain_shared::scene::{Manifest, SceneId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::blobs::JobFiles;
 use crate::queue::submission::Limits;
 
 /// Why the store did not do what it was asked to.
@@ -241,6 +242,15 @@ pub struct StoredFile {
     pub height: u32,
 }
 
+/// What a job is called, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobLabel {
+    /// What people call it.
+    pub name: Option<String>,
+    /// How many outputs have been recorded: the place of the latest.
+    pub recorded: u64,
+}
+
 /// A recorded frame, and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptFrame {
@@ -250,6 +260,14 @@ pub struct KeptFrame {
     pub blob_keys: Vec<String>,
     /// The key of its thumbnail.
     pub thumbnail_key: Option<String>,
+}
+
+impl KeptFrame {
+    /// Its files by name and key.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<(RelativePath, String)> {
+        self.report.files.iter().map(|file| file.name.clone()).zip(self.blob_keys.clone()).collect()
+    }
 }
 
 /// An attempt that ended without a frame.
@@ -393,8 +411,12 @@ pub trait Store: Send + Sync + 'static {
     /// Changes each time that there are new events, after they have been committed.
     fn events_made(&self) -> watch::Receiver<()>;
 
-    /// Jobs that can still change, each with the keys of all the blobs that its frames refer to.
-    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError>;
+    /// What a job is called, and how far it is.
+    async fn job_label(&self, job: JobId) -> Result<JobLabel, StoreError>;
+
+    /// Jobs that were under way when this queue was last written to, and what they have on disk: those that can still change,
+    /// and those that ended shortly before.
+    async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError>;
 
     /// Changes each time that something has made work, after it has been committed.
     fn work_made(&self) -> watch::Receiver<()>;

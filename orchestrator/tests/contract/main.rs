@@ -7,6 +7,7 @@
 mod agent;
 mod bad_input;
 mod control;
+mod downloads;
 mod durability;
 mod hostile;
 mod leases;
