@@ -18,7 +18,9 @@ pub enum AgentMove {
 }
 
 impl AgentMove {
-    const fn word(self) -> &'static str {
+    /// The word for it, as in its path.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Drain => "drain",
             Self::Undrain => "resume",

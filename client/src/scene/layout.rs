@@ -172,7 +172,7 @@ fn parts_of(path: &Path) -> Result<Vec<String>, Unlaid> {
             Component::Prefix(prefix) => match prefix.kind() {
                 Prefix::Disk(drive) | Prefix::VerbatimDisk(drive) => parts.push(char::from(drive).to_string()),
                 Prefix::UNC(host, share) | Prefix::VerbatimUNC(host, share) => {
-                    parts.extend([text(host)?, text(share)?])
+                    parts.extend([text(host)?, text(share)?]);
                 }
                 Prefix::Verbatim(name) | Prefix::DeviceNS(name) => parts.push(text(name)?),
             },

@@ -268,6 +268,11 @@ fn missing_paths(resolved: &Resolved) -> Vec<MissingPath> {
     missing.into_iter().collect()
 }
 
+/// Refuses an entry that Blender could not open, before anybody is asked about it.
+pub fn check_entry(path: &Path) -> Result<(), Refusal> {
+    check_blend(path)
+}
+
 /// Refuses what is named .blend and is none.
 fn check_blend(path: &Path) -> Result<(), Refusal> {
     match blend::kind_of(path).map_err(|error| unreadable(path, error))? {
