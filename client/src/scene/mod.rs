@@ -7,6 +7,8 @@ mod layout;
 mod names;
 mod resolve;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod text;
 mod walk;
 
