@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use haywain_shared::client::CallError;
 use haywain_shared::ids::JobId;
@@ -19,7 +20,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::hashing::{self, HashError};
 use crate::scene::{self, Assembly, MissingPath};
-use crate::show::{Bytes, Form, Spinner, bytes, say, short};
+use crate::show::{Bytes, Form, Show, Spinner, bytes, say, short};
 use crate::upload::{self, Watcher};
 use crate::watch::watch;
 
@@ -200,7 +201,8 @@ async fn send(context: &Context, missing: &BTreeMap<BlobRef, PathBuf>) -> Outcom
         return Ok(0);
     }
     let total = missing.keys().map(|blob| blob.size_bytes).sum();
-    let shown = Shown { bar: Bytes::start(context.show, "sending", total) };
+    let bar = Bytes::start(context.show, "sending", total);
+    let shown = Shown { bar, show: context.show, is_told: AtomicBool::new(false) };
     let sent = upload::send_all(&context.api, missing, &shown, &context.stop).await;
     match sent {
         Err(Failure { exit: Exit::Interrupted, .. }) => Err(Failure::interrupted(STOPPED)),
@@ -208,8 +210,11 @@ async fn send(context: &Context, missing: &BTreeMap<BlobRef, PathBuf>) -> Outcom
     }
 }
 
+/// Shows an upload, and its first interruption also to who reads it later.
 struct Shown {
     bar: Bytes,
+    show: Show,
+    is_told: AtomicBool,
 }
 
 impl Watcher for Shown {
@@ -224,6 +229,9 @@ impl Watcher for Shown {
 
     fn trying_again(&self, reason: &str) {
         self.bar.say(&format!("{reason}; trying again…"));
+        if !self.show.live && !self.is_told.swap(true, Ordering::Relaxed) {
+            self.show.note(&format!("{reason}\nTrying again for as long as it takes"));
+        }
     }
 }
 
@@ -274,14 +282,14 @@ fn name_of(args: &SubmitArgs) -> Option<String> {
 /// Submits the job once, however often it must be said.
 async fn submit(context: &Context, body: &Value) -> Outcome<JobId> {
     let key = JobId::generate().to_string();
-    let reached = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let reached = Arc::new(AtomicBool::new(false));
     let said = Arc::clone(&reached);
     let submitted = until_answered(Patience::ORCHESTRATOR, &context.stop, || {
         let (body, key, said) = (body.clone(), key.clone(), Arc::clone(&said));
         async move {
             let answer = context.api.render(&body, &key).await;
             if let Err(error @ (CallError::Unreachable { .. } | CallError::Busy { .. })) = &answer
-                && !said.swap(true, std::sync::atomic::Ordering::Relaxed)
+                && !said.swap(true, Ordering::Relaxed)
             {
                 context.show.note(&format!("{error}\nTrying again: it will be one job"));
             }

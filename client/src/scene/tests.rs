@@ -16,7 +16,11 @@ impl Disk {
         for file in files {
             let path = disk.path(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, if file.ends_with(".blend") { "BLENDER-v304" } else { file }).unwrap();
+            fs::write(
+                path,
+                if Path::new(file).extension().is_some_and(|it| it == "blend") { "BLENDER-v304" } else { file },
+            )
+            .unwrap();
         }
         disk
     }

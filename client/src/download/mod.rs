@@ -1,7 +1,9 @@
 //! Fetches a job's frames into a folder as they are recorded. A file appears whole under its name or not at all, what is
 //! there already and matches is left, and nothing is overwritten but what an earlier fetch of the same job has put there.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod record;
+
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,12 +14,12 @@ use haywain_shared::digest::{Hasher, Sha256Digest};
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::JobId;
 use haywain_shared::job::RecordedFrame;
-use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::OutputFile;
 use tempfile::NamedTempFile;
 
 use crate::api::Api;
 use crate::cache::{Hashes, Stamp, now_ns};
+use record::Record;
 
 /// How many files are fetched at once.
 const AT_ONCE: usize = 4;
@@ -82,6 +84,8 @@ pub struct Downloader {
 struct Wanted {
     frame: FrameNumber,
     file: OutputFile,
+    /// What it is called here.
+    name: String,
     path: PathBuf,
 }
 
@@ -137,10 +141,11 @@ impl Downloader {
         let mut wanted = Vec::new();
         for frame in latest(frames) {
             for file in frame.files {
-                let path = self.folder.join(&file.name);
-                let fate = self.look_at(&file, &path)?;
+                let name = self.record.name_for(&file.name, frame.frame);
+                let path = self.folder.join(&name);
+                let fate = self.look_at(&file, &name, &path, frame.frame)?;
                 match fate {
-                    None => wanted.push(Wanted { frame: frame.frame, file, path }),
+                    None => wanted.push(Wanted { frame: frame.frame, file, name, path }),
                     Some(fate) => self.settle(FileReport { frame: frame.frame, path, fate }, told),
                 }
             }
@@ -176,7 +181,14 @@ impl Downloader {
     }
 
     /// What becomes of a file without fetching it; `None` when it is to be fetched.
-    fn look_at(&mut self, file: &OutputFile, path: &Path) -> Result<Option<Fate>, FetchError> {
+    fn look_at(
+        &mut self,
+        file: &OutputFile,
+        name: &str,
+        path: &Path,
+        frame: FrameNumber,
+    ) -> Result<Option<Fate>, FetchError> {
+        let disk = |source| FetchError::Disk { path: path.to_owned(), source };
         let Some(stamp) = Stamp::of(path) else {
             return Ok(path.exists().then(|| Fate::Failed("something that is no file has this name".to_owned())));
         };
@@ -184,13 +196,15 @@ impl Downloader {
             digest
         } else {
             let at_ns = now_ns();
-            let digest = digest_of(path).map_err(|source| FetchError::Disk { path: path.to_owned(), source })?;
+            let digest = digest_of(path).map_err(disk)?;
             self.hashes.learn(path, stamp, digest, at_ns);
             digest
         };
         Ok(if digest == file.sha256 {
+            // Also written down when somebody else has put it here: the name is this frame's.
+            self.record.add(name, frame, digest).map_err(disk)?;
             Some(Fate::Kept)
-        } else if self.record.has(&file.name, digest) {
+        } else if self.record.has(name, digest) {
             // An earlier rendering of the same frame.
             None
         } else {
@@ -203,7 +217,7 @@ impl Downloader {
     /// Gives a file that has arrived its name. What it is is written down before: whoever stops here has not lost it.
     fn put_in_place(&mut self, wanted: &Wanted, file: NamedTempFile) -> Result<Fate, FetchError> {
         let disk = |source| FetchError::Disk { path: wanted.path.clone(), source };
-        self.record.add(&wanted.file.name, wanted.file.sha256).map_err(disk)?;
+        self.record.add(&wanted.name, wanted.frame, wanted.file.sha256).map_err(disk)?;
         file.persist(&wanted.path).map_err(|error| disk(error.error))?;
         Ok(Fate::Fetched)
     }
@@ -272,39 +286,5 @@ fn digest_of(path: &Path) -> io::Result<Sha256Digest> {
             0 => return Ok(hasher.finish()),
             length => hasher.update(&buffer[..length]),
         }
-    }
-}
-
-/// What has been put into a folder for a job: lines of a digest and a name, in the folder itself.
-#[derive(Debug)]
-struct Record {
-    file: File,
-    known: HashMap<String, HashSet<Sha256Digest>>,
-}
-
-impl Record {
-    fn open(folder: &Path, job: JobId) -> io::Result<Self> {
-        let path = folder.join(format!(".haywain-{job}"));
-        let mut known: HashMap<String, HashSet<Sha256Digest>> = HashMap::new();
-        for line in std::fs::read_to_string(&path).unwrap_or_default().lines() {
-            if let Some((digest, name)) = line.split_once(' ')
-                && let Ok(digest) = digest.parse()
-            {
-                known.entry(name.to_owned()).or_default().insert(digest);
-            }
-        }
-        let file = File::options().create(true).append(true).open(path)?;
-        Ok(Self { file, known })
-    }
-
-    fn has(&self, name: &RelativePath, digest: Sha256Digest) -> bool {
-        self.known.get(name.as_str()).is_some_and(|digests| digests.contains(&digest))
-    }
-
-    fn add(&mut self, name: &RelativePath, digest: Sha256Digest) -> io::Result<()> {
-        if self.known.entry(name.as_str().to_owned()).or_default().insert(digest) {
-            self.file.write_all(format!("{digest} {name}\n").as_bytes())?;
-        }
-        Ok(())
     }
 }
