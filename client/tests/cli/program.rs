@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::farm::DEADLINE;
 
 /// A user's home: settings, caches, and room for scenes.
 pub(crate) struct Home(TempDir);
@@ -50,12 +54,19 @@ impl Home {
 
     /// Runs it to its end.
     pub(crate) fn run(&self, server: &str, arguments: &[&str]) -> Ran {
-        let output = self.command(server, arguments).output().unwrap();
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        let mut child = self.command(server, arguments).spawn().unwrap();
+        let (out, err) = (read(child.stdout.take()), read(child.stderr.take()));
+        let started = Instant::now();
+        let code = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status.code();
+            }
+            if started.elapsed() > DEADLINE {
+                let _ = child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Ran { code, out: out.join().unwrap(), err: err.join().unwrap() }
     }
 }
 
@@ -77,6 +88,15 @@ impl Ran {
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// All that comes, on a thread of its own: a full pipe would stop who writes to it.
+fn read(pipe: Option<impl std::io::Read + Send + 'static>) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        pipe.unwrap().read_to_string(&mut text).unwrap();
+        text
+    })
 }
 
 /// A path as an argument.
