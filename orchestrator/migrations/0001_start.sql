@@ -4,9 +4,42 @@
 -- Times are milliseconds since the Unix epoch. Ids are the sixteen bytes of a UUID, digests the thirty-two of a SHA-256.
 
 CREATE TABLE scenes (
-    id       BLOB PRIMARY KEY,
-    manifest TEXT NOT NULL
+    id          BLOB PRIMARY KEY NOT NULL,
+    entry       TEXT NOT NULL,
+    files       INTEGER NOT NULL,
+    size_bytes  INTEGER NOT NULL,
+    -- How many paths the .blend wants that nobody could supply.
+    lacking     INTEGER NOT NULL,
+    created_ms  INTEGER NOT NULL,
+    -- When it was registered, submitted or rendered last.
+    touched_ms  INTEGER NOT NULL,
+    -- Last, as it may be large: what comes before it is read without it.
+    manifest    TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX scenes_by_touch ON scenes (touched_ms DESC, id DESC);
+
+-- A stored blob's file is there, whole; a missing one's is not; one that is going may be.
+CREATE TABLE blobs (
+    sha256      BLOB PRIMARY KEY,
+    state       TEXT NOT NULL CHECK (state IN ('missing', 'stored', 'going')),
+    size_bytes  INTEGER,
+    touched_ms  INTEGER NOT NULL,
+    CHECK ((state = 'missing') = (size_bytes IS NULL))
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX blobs_going ON blobs (sha256) WHERE state = 'going';
+CREATE INDEX blobs_by_touch ON blobs (touched_ms);
+
+-- What pins blobs: none that is named here is collected. The size is what the manifest says.
+CREATE TABLE scene_blobs (
+    scene_id   BLOB NOT NULL REFERENCES scenes (id) ON DELETE CASCADE,
+    sha256     BLOB NOT NULL REFERENCES blobs (sha256),
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (scene_id, sha256)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX scene_blobs_by_blob ON scene_blobs (sha256);
 
 CREATE TABLE agents (
     id            BLOB PRIMARY KEY,
@@ -28,6 +61,8 @@ CREATE TABLE jobs (
     created_ms    INTEGER NOT NULL,
     started_ms    INTEGER,
     ended_ms      INTEGER,
+    -- When it was removed: no reader sees it from then on, and it is erased bit by bit.
+    removed_ms    INTEGER,
     priority      INTEGER NOT NULL,
     control       TEXT NOT NULL DEFAULT 'active' CHECK (control IN ('active', 'paused', 'cancelled')),
     max_attempts  INTEGER NOT NULL CHECK (max_attempts >= 1),
@@ -53,6 +88,9 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_with_work ON jobs (priority DESC, created_ms, id) WHERE pending > 0 AND control = 'active';
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE pending + leased > 0;
 CREATE INDEX jobs_by_age ON jobs (created_ms DESC, id DESC);
+CREATE INDEX jobs_by_end ON jobs (ended_ms) WHERE ended_ms IS NOT NULL AND removed_ms IS NULL;
+CREATE INDEX jobs_removed ON jobs (id) WHERE removed_ms IS NOT NULL;
+CREATE INDEX jobs_by_scene ON jobs (scene_id);
 
 -- What a client called its submission, so that repeating it makes no second job. Kept as long as the job.
 CREATE TABLE idempotency_keys (
@@ -60,6 +98,8 @@ CREATE TABLE idempotency_keys (
     body_sha256 BLOB NOT NULL,
     job_id      BLOB NOT NULL REFERENCES jobs (id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_by_job ON idempotency_keys (job_id);
 
 -- Agents that have blamed a job's scene: another one is to look at it first.
 CREATE TABLE job_doubts (
@@ -103,6 +143,7 @@ CREATE TABLE leases (
 
 CREATE INDEX leases_live ON leases (agent_id) WHERE ended_ms IS NULL;
 CREATE INDEX leases_that_follow ON leases (follows) WHERE follows IS NOT NULL;
+CREATE INDEX leases_by_job ON leases (job_id, epoch);
 
 CREATE TABLE lease_frames (
     epoch  INTEGER NOT NULL REFERENCES leases (epoch),
@@ -132,6 +173,8 @@ CREATE TABLE frames (
 CREATE UNIQUE INDEX frames_current ON frames (job_id, frame) WHERE current = 1;
 CREATE INDEX frames_by_time ON frames (job_id, recorded_ms);
 CREATE INDEX frames_by_place ON frames (job_id, place);
+-- Erasing a lease looks here for frames that refer to it.
+CREATE INDEX frames_by_epoch ON frames (epoch);
 
 CREATE TABLE frame_files (
     job_id     BLOB NOT NULL,
@@ -166,6 +209,7 @@ CREATE TABLE attempts (
     PRIMARY KEY (job_id, frame, epoch)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX attempts_by_epoch ON attempts (epoch);
 CREATE INDEX attempts_of_agent ON attempts (agent_id, ended_ms DESC, epoch DESC);
 
 -- What each agent has done for a job: its speed there, and its share.

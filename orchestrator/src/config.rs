@@ -47,6 +47,16 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     heartbeat: Option<Span>,
 
+    /// How long ended jobs are kept, with their frames, for example 720h [default: for ever]
+    #[arg(long, env = "HAYWAIN_KEEP_JOBS", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_jobs: Option<Span>,
+
+    /// How long scenes are kept that no job refers to any more: at least 24h [default: 720h]
+    #[arg(long, env = "HAYWAIN_KEEP_SCENES", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_scenes: Option<Span>,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +91,11 @@ pub struct Settings {
     /// The time from one heartbeat of an agent to the next.
     #[serde(default = "default_heartbeat")]
     pub heartbeat: Span,
+    /// How long ended jobs are kept; for ever unless one is set.
+    pub keep_jobs: Option<Span>,
+    /// How long scenes are kept that no job refers to.
+    #[serde(default = "default_keep_scenes")]
+    pub keep_scenes: Span,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,
@@ -96,6 +111,10 @@ const fn default_max_frames() -> NonZeroU64 {
 
 const fn default_lease_ttl() -> Span {
     Span(Duration::from_secs(20))
+}
+
+const fn default_keep_scenes() -> Span {
+    Span(Duration::from_hours(30 * 24))
 }
 
 const fn default_heartbeat() -> Span {

@@ -2,13 +2,16 @@
 //! opens no connection to one, and never renders.
 //!
 //! The rooms: [`queue`] has the rules as functions of values, [`store`] keeps what must survive, [`blobs`] keeps files,
-//! [`api`] translates HTTP, [`server`] puts them together.
+//! [`intake`] and [`retention`] change the two together, [`scenes`] knows what a scene is made of, [`api`] translates HTTP,
+//! [`server`] puts them together.
 
 pub mod api;
 pub mod blobs;
 pub mod clock;
 pub mod config;
+pub mod intake;
 pub mod queue;
+pub mod retention;
 pub mod scenes;
 pub mod server;
 pub mod store;

@@ -16,6 +16,8 @@ use crate::api::{self, App};
 use crate::blobs::Blobs;
 use crate::clock::SystemClock;
 use crate::config::Settings;
+use crate::intake;
+use crate::retention::{self, Collector, Keep};
 use crate::scenes;
 use crate::store::Store;
 use crate::store::sqlite::{LeaseTimes, SqliteStore};
@@ -35,6 +37,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Orchestrator {
     listener: TcpListener,
     app: App,
+    collector: Collector,
     tasks: TaskTracker,
     /// Cancelled when the queue's writer is gone: nothing can be promised any more.
     writer_gone: CancellationToken,
@@ -48,6 +51,9 @@ impl Orchestrator {
         if heartbeat.is_zero() || lease_ttl < HEARTBEATS_IN_A_LEASE * heartbeat {
             bail!("--lease-ttl must be at least {HEARTBEATS_IN_A_LEASE} times --heartbeat, and that at least 1s");
         }
+        if settings.keep_scenes.0 < retention::SHORTEST {
+            bail!("--keep-scenes must be at least 24h: what is being uploaded must not go before it is used");
+        }
         let folder = OwnFolder::take(data_dir)?;
         let tasks = TaskTracker::new();
         let writer_gone = CancellationToken::new();
@@ -55,15 +61,22 @@ impl Orchestrator {
         let clock = Arc::new(SystemClock::start());
         let database = folder.path().join("queue.sqlite");
         let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(&database, times, clock, &tasks, writer_gone.clone()).await?);
+            Arc::new(SqliteStore::open(&database, times, clock.clone(), &tasks, writer_gone.clone()).await?);
         let blobs = Blobs::open_local(folder.path())?;
         for files in store.jobs_under_way().await? {
             blobs.tidy(&files)?;
         }
+        intake::reconcile(&*store, &blobs).await?;
+        let keep =
+            Keep { jobs: settings.keep_jobs.map(|span| span.0), scenes: settings.keep_scenes.0, default_scene: None };
+        let mut collector = Collector { store: Arc::clone(&store), blobs: blobs.clone(), clock, keep };
+        // What a crash has left half deleted is neither here nor gone, and the default scene may be among it.
+        collector.finish_deletions().await?;
         let default_scene = match &settings.scene {
             Some(path) => Some(scenes::take_in(path, &blobs, &*store).await?),
             None => None,
         };
+        collector.keep.default_scene = default_scene;
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
             format!("listening on {}: choose another address or port with --listen", settings.listen)
         })?;
@@ -82,7 +95,7 @@ impl Orchestrator {
             tasks: tasks.clone(),
             stop: CancellationToken::new(),
         };
-        Ok(Self { listener, app, tasks, writer_gone, _folder: folder })
+        Ok(Self { listener, app, collector, tasks, writer_gone, _folder: folder })
     }
 
     /// The address that it listens on: the port is a real one also when 0 was asked for.
@@ -92,9 +105,10 @@ impl Orchestrator {
 
     /// Serves until `signal`, then lets requests end.
     pub async fn run_until(self, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, app, tasks, writer_gone, _folder } = self;
+        let Self { listener, app, collector, tasks, writer_gone, _folder } = self;
         let stop = app.stop.clone();
         tasks.spawn(sweep(Arc::clone(&app.store), stop.clone()));
+        tasks.spawn(collector.run(stop.clone()));
         let server = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
         let server = tasks.spawn(server.into_future());
         let asked_to_stop = tokio::select! {

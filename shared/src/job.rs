@@ -353,6 +353,8 @@ pub enum EventKind {
     JobFailed,
     /// A job was cancelled.
     JobCancelled,
+    /// A job was removed, with all that it made.
+    JobRemoved,
     /// A batch was leased.
     BatchLeased,
     /// A frame's output was recorded.

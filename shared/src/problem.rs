@@ -43,6 +43,9 @@ pub enum ProblemKind {
     /// 422: a file did not arrive as it was sent; send it again.
     #[serde(rename = "urn:haywain:digest-mismatch")]
     DigestMismatch,
+    /// 409: so much of the blob is held as the header `Upload-Offset` says; go on from there.
+    #[serde(rename = "urn:haywain:offset-mismatch")]
+    OffsetMismatch,
     /// 422: a file is no whole image of the size that was said.
     #[serde(rename = "urn:haywain:invalid-output")]
     InvalidOutput,

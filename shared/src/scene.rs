@@ -112,6 +112,32 @@ pub struct SceneReport {
     pub touched_at: jiff::Timestamp,
 }
 
+/// A scene in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SceneSummary {
+    /// The scene.
+    pub scene_id: SceneId,
+    /// The path of the .blend that is rendered.
+    pub entry: RelativePath,
+    /// How many files it has.
+    pub files: u64,
+    /// The sizes of all its files together.
+    pub size_bytes: u64,
+    /// When it was registered, submitted or rendered last.
+    #[schema(value_type = String, format = DateTime)]
+    pub touched_at: jiff::Timestamp,
+    /// Whether all its files are here.
+    pub complete: bool,
+}
+
+/// A page of scenes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ScenePage {
+    /// The scenes, the latest touched first.
+    pub scenes: Vec<SceneSummary>,
+}
+
 /// What is wrong with a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestFault {

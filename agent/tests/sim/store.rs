@@ -2,20 +2,22 @@
 //! orchestrator is killed, its store answers nobody any more.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    AgentCommand, Beat, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
-    RenderedFrame, Store, StoreError,
+    AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
+    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneFilter, Store, StoreError,
 };
+use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
-use haywain_shared::scene::{Manifest, SceneId};
+use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use tokio::sync::watch;
 
 use crate::backstage::Backstage;
@@ -67,12 +69,80 @@ macro_rules! pass_on {
 
 #[async_trait]
 impl Store for SimStore {
-    async fn keep_scene(&self, manifest: Manifest) -> Result<SceneId, StoreError> {
+    async fn keep_scene(&self, manifest: Manifest) -> Result<KeptScene, StoreError> {
         pass_on!(self.keep_scene(manifest))
     }
 
     async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError> {
         pass_on!(self.scene(scene))
+    }
+
+    async fn scene_report(&self, scene: SceneId) -> Result<SceneReport, StoreError> {
+        pass_on!(self.scene_report(scene))
+    }
+
+    async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
+        pass_on!(self.scenes(filter))
+    }
+
+    async fn touch_scene(&self, scene: SceneId) -> Result<(), StoreError> {
+        pass_on!(self.touch_scene(scene))
+    }
+
+    async fn blob(&self, blob: Sha256Digest) -> Result<BlobStanding, StoreError> {
+        pass_on!(self.blob(blob))
+    }
+
+    async fn touch_blob(&self, blob: Sha256Digest) -> Result<(), StoreError> {
+        pass_on!(self.touch_blob(blob))
+    }
+
+    async fn blob_arrived(&self, blob: BlobRef) -> Result<(), StoreError> {
+        pass_on!(self.blob_arrived(blob))
+    }
+
+    async fn blob_lost(&self, blob: Sha256Digest) -> Result<(), StoreError> {
+        pass_on!(self.blob_lost(blob))
+    }
+
+    async fn stored_blobs(&self) -> Result<Vec<BlobRef>, StoreError> {
+        pass_on!(self.stored_blobs())
+    }
+
+    async fn remove_job(&self, job: JobId) -> Result<(), StoreError> {
+        pass_on!(self.remove_job(job))
+    }
+
+    async fn remove_jobs_ended_for(&self, ended_for: Duration) -> Result<usize, StoreError> {
+        pass_on!(self.remove_jobs_ended_for(ended_for))
+    }
+
+    async fn removed_jobs(&self) -> Result<Vec<RemovedJob>, StoreError> {
+        pass_on!(self.removed_jobs())
+    }
+
+    async fn erase_job(&self, job: JobId) -> Result<Erased, StoreError> {
+        pass_on!(self.erase_job(job))
+    }
+
+    async fn job_erased(&self, job: JobId) -> Result<(), StoreError> {
+        pass_on!(self.job_erased(job))
+    }
+
+    async fn forget_scenes_untouched_for(&self, untouched_for: Duration) -> Result<usize, StoreError> {
+        pass_on!(self.forget_scenes_untouched_for(untouched_for))
+    }
+
+    async fn doom_blobs_untouched_for(&self, untouched_for: Duration) -> Result<Vec<Sha256Digest>, StoreError> {
+        pass_on!(self.doom_blobs_untouched_for(untouched_for))
+    }
+
+    async fn going_blobs(&self) -> Result<Vec<Sha256Digest>, StoreError> {
+        pass_on!(self.going_blobs())
+    }
+
+    async fn blob_deleted(&self, blob: Sha256Digest) -> Result<(), StoreError> {
+        pass_on!(self.blob_deleted(blob))
     }
 
     async fn submit(&self, job: NewJob) -> Result<JobId, StoreError> {

@@ -5,7 +5,7 @@ use futures_util::StreamExt as _;
 
 /// How much of a body that is too large is read and thrown away. A client that is still sending when it is answered and cut
 /// off may never see the answer.
-const DRAINED_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const DRAINED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why a body was not read.
 #[derive(Debug)]

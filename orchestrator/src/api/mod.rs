@@ -4,6 +4,7 @@
 pub mod agent;
 mod body;
 mod problem;
+mod receiving;
 mod render;
 mod reply;
 mod served;

@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use haywain_shared::problem::{PROBLEM_JSON, Problem, ProblemKind};
 
 use crate::blobs::{BlobError, UploadError};
+use crate::intake::IntakeError;
+use crate::scenes::SceneError;
 use crate::store::StoreError;
 
 /// When a caller whose request could not be done now is to try again, in seconds.
@@ -21,6 +23,12 @@ pub(super) struct Failed(pub(super) Problem);
 impl Failed {
     pub(super) fn new(kind: ProblemKind, status: StatusCode, detail: String) -> Self {
         Self(Problem { kind, status: status.as_u16(), detail })
+    }
+
+    /// A task that was to answer has panicked.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+    pub(super) fn panicked(error: tokio::task::JoinError) -> Self {
+        Self::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 
     pub(super) fn not_found(detail: String) -> Self {
@@ -58,7 +66,11 @@ impl From<StoreError> for Failed {
             StoreError::UnknownScene(_) | StoreError::UnknownJob(_) => (ProblemKind::NotFound, StatusCode::NOT_FOUND),
             StoreError::IllegalMove(_) => (ProblemKind::IllegalMove, StatusCode::CONFLICT),
             StoreError::KeyReused => (ProblemKind::KeyReused, StatusCode::UNPROCESSABLE_ENTITY),
-            StoreError::NotInLease { .. } => (ProblemKind::InvalidInput, StatusCode::BAD_REQUEST),
+            StoreError::NotInLease { .. }
+            | StoreError::SceneIncomplete { .. }
+            | StoreError::SceneLacksFiles { .. }
+            | StoreError::OtherSize { .. } => (ProblemKind::InvalidInput, StatusCode::BAD_REQUEST),
+            StoreError::BlobGoing(_) => (ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
             StoreError::Inconsistent(_) => (ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR),
             StoreError::Unavailable(_) => (ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
         };
@@ -73,6 +85,27 @@ impl From<BlobError> for Failed {
             BlobError::Storage { .. } | BlobError::File { .. } => {
                 Self::new(ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
+        }
+    }
+}
+
+impl From<IntakeError> for Failed {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Store(error) => error.into(),
+            IntakeError::Blob(error) => error.into(),
+            IntakeError::Going(_) => {
+                Self::new(ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<SceneError> for Failed {
+    fn from(error: SceneError) -> Self {
+        match error {
+            SceneError::Intake(error) => error.into(),
+            error => Self::invalid(error.to_string()),
         }
     }
 }

@@ -122,6 +122,9 @@ pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_b
         Err(StoreError::UnknownScene(scene)) => {
             invalid(&headers, &format!("Invalid input: scene {scene} is not on this orchestrator"))
         }
+        Err(error @ (StoreError::SceneIncomplete { .. } | StoreError::SceneLacksFiles { .. })) => {
+            invalid(&headers, &format!("Invalid input: {error}"))
+        }
         Err(error) => reply::failed(&headers, error.into()),
     }
 }

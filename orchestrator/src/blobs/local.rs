@@ -1,14 +1,18 @@
 //! What is only true of files in a local folder: opening it, and taking in a file from beside it.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use haywain_shared::digest::{Hasher, Sha256Digest};
+use haywain_shared::scene::BlobRef;
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStoreExt as _, WriteMultipart};
 use tokio::io::AsyncReadExt as _;
+use tokio::sync::Mutex;
 
-use super::{BlobError, Blobs, Turns, content_key};
+use super::staging::blocking;
+use super::{BlobError, Blobs, Staging, Turns, Whole, content_key};
 
 /// How much of a file is read at once.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -19,43 +23,68 @@ impl Blobs {
         let objects = LocalFileSystem::new_with_prefix(root)
             .map_err(BlobError::storage("opening the folder for files"))?
             .with_fsync(true);
-        Ok(Self { objects: Arc::new(objects), root: Arc::from(root), turns: Arc::new(Turns::default()) })
+        let staging = Staging::open(&root.join("staged"))?;
+        let alone = Arc::new(std::array::from_fn(|_| Mutex::new(())));
+        Ok(Self { objects: Arc::new(objects), root: Arc::from(root), turns: Arc::new(Turns::default()), staging, alone })
     }
 
-    /// Takes in a file, and says what it is called by content and how large it is.
-    pub async fn take_in(&self, path: &Path) -> Result<(Sha256Digest, u64), BlobError> {
+    /// Gives a file that has come in whole its name by content: from then on it is a blob. One that is here already is
+    /// replaced by its like.
+    pub async fn publish(&self, whole: Whole) -> Result<(), BlobError> {
+        let digest = whole.digest();
+        whole.publish(self.path_of(digest)).await?;
+        self.staging.discard_rest(digest);
+        Ok(())
+    }
+
+    /// Copies a file from beside the blobs to those on their way in.
+    pub async fn stage_copy(&self, path: &Path) -> Result<Whole, BlobError> {
+        let mut staged = self.staging.begin_unnamed().await?;
+        read_pieces(path, async |piece| staged.write(Bytes::copy_from_slice(piece)).await).await?;
+        staged.finish().await
+    }
+
+    /// The digest of a file.
+    pub async fn digest_of(&self, path: &Path) -> Result<Sha256Digest, BlobError> {
         let mut hasher = Hasher::default();
-        let mut size_bytes = 0;
         read_pieces(path, async |piece| {
             hasher.update(piece);
-            size_bytes += piece.len() as u64;
             Ok(())
         })
         .await?;
-        let digest = hasher.finish();
-        let key = content_key(digest);
-        if self.objects.head(&key).await.is_ok() {
-            return Ok((digest, size_bytes));
-        }
-        let doing = "writing a blob";
-        let upload = self.objects.put_multipart(&key).await.map_err(BlobError::storage(doing))?;
-        let mut writer = WriteMultipart::new(upload);
-        let mut written = Hasher::default();
-        read_pieces(path, async |piece| {
-            written.update(piece);
-            writer.wait_for_capacity(1).await.map_err(BlobError::storage(doing))?;
-            writer.write(piece);
-            Ok(())
-        })
-        .await?;
-        if written.finish() != digest {
-            writer.abort().await.map_err(BlobError::storage(doing))?;
-            let source = std::io::Error::other("the file is being changed; start again when it has been saved");
-            return Err(BlobError::File { doing: "reading", path: path.to_owned(), source });
-        }
-        writer.finish().await.map_err(BlobError::storage(doing))?;
-        Ok((digest, size_bytes))
+        Ok(hasher.finish())
     }
+
+    /// Every blob that lies in the folder, whatever anybody says of it.
+    pub async fn all(&self) -> Result<Vec<BlobRef>, BlobError> {
+        let folder = self.root.join("blobs");
+        blocking("listing", &folder.clone(), move || blobs_below(&folder)).await
+    }
+
+    fn path_of(&self, digest: Sha256Digest) -> PathBuf {
+        self.root.join(content_key(digest).as_ref())
+    }
+}
+
+fn blobs_below(folder: &Path) -> std::io::Result<Vec<BlobRef>> {
+    let mut blobs = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else if let Some(sha256) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+                blobs.push(BlobRef { sha256, size_bytes: metadata.len() });
+            }
+        }
+    }
+    Ok(blobs)
 }
 
 async fn read_pieces(path: &Path, mut each: impl AsyncFnMut(&[u8]) -> Result<(), BlobError>) -> Result<(), BlobError> {

@@ -4,25 +4,30 @@
 //! A frame's file is written under a key that no other upload can have, and means nothing until the store has recorded the
 //! frame with that key: two uploads of one frame never touch the same file.
 
+mod berths;
 mod folder;
 pub mod local;
+mod reading;
+mod removal;
+mod staging;
 mod turns;
 mod upload;
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt as _};
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, RequestId};
 use haywain_shared::path::RelativePath;
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::folder::JobFiles;
+pub use self::reading::Pieces;
+pub use self::staging::{OtherOffset, Staged, Staging, Whole};
 use self::turns::Turns;
 pub use self::upload::{FrameFileUpload, UploadError};
 
@@ -64,36 +69,21 @@ pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
     root: Arc<std::path::Path>,
     turns: Arc<Turns>,
+    staging: Staging,
+    /// One for each first byte of a digest: who has it may publish or delete blobs that begin so.
+    alone: Arc<[Mutex<()>; 256]>,
 }
 
 impl Blobs {
-    /// The bytes of a scene's file, and how many there are.
-    pub async fn read(
-        &self,
-        digest: Sha256Digest,
-    ) -> Result<(u64, impl Stream<Item = Result<Bytes, BlobError>> + use<>), BlobError> {
-        let doing = "reading a blob";
-        let found = self.objects.get(&content_key(digest)).await.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => BlobError::Unknown(digest),
-            source => BlobError::Storage { doing, source },
-        })?;
-        let size_bytes = found.meta.size;
-        Ok((size_bytes, found.into_stream().map_err(move |source| BlobError::Storage { doing, source })))
+    /// Files on their way in.
+    #[must_use]
+    pub const fn staging(&self) -> &Staging {
+        &self.staging
     }
 
-    /// The bytes of a frame's file, or some of them.
-    pub async fn read_output(
-        &self,
-        key: &str,
-        range: Range<u64>,
-    ) -> Result<impl Stream<Item = Result<Bytes, BlobError>> + use<>, BlobError> {
-        let doing = "reading a frame";
-        let failed = BlobError::storage(doing);
-        let key = Key::parse(key).map_err(|error| BlobError::storage(doing)(error.into()))?;
-        // An empty range is none that a store could be asked for; no output is empty.
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-        let found = self.objects.get_opts(&key, options).await.map_err(failed)?;
-        Ok(found.into_stream().map_err(move |source| BlobError::Storage { doing, source }))
+    /// Waits until nobody else publishes or deletes this blob, and keeps everybody else from it.
+    pub async fn alone_with(&self, digest: Sha256Digest) -> MutexGuard<'_, ()> {
+        self.alone[usize::from(digest.as_bytes()[0])].lock().await
     }
 
     /// A small file, whole.

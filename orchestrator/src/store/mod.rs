@@ -7,6 +7,7 @@
 #[cfg(test)]
 #[macro_use]
 mod conformance;
+mod holdings;
 mod presence;
 pub mod sqlite;
 mod terms;
@@ -24,10 +25,11 @@ use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{
     BlenderFacts, HeartbeatAnswer, HeldLease, LeaseGrant, MachineFacts, MachineSample, MissingFiles, UploadOutcome,
 };
-use haywain_shared::scene::{Manifest, SceneId};
+use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use self::holdings::{BlobStanding, Erased, KeptScene, Novelty, RemovedJob, SceneFilter, SomePaths};
 use crate::blobs::JobFiles;
 use crate::queue::submission::Limits;
 
@@ -49,6 +51,38 @@ pub enum StoreError {
     /// The scene is not kept here.
     #[error("scene {0} is not on this orchestrator")]
     UnknownScene(SceneId),
+    /// Files of the scene have not come yet.
+    #[error("scene {scene} is not complete: it has no bytes yet for {paths}; upload these blobs, then submit again")]
+    SceneIncomplete {
+        /// The scene.
+        scene: SceneId,
+        /// The files.
+        paths: SomePaths,
+    },
+    /// The scene wants files that nobody could supply.
+    #[error(
+        "scene {scene} wants files that are missing: {paths}; \
+         supply them, or submit with \"allowMissing\": true to render without them"
+    )]
+    SceneLacksFiles {
+        /// The scene.
+        scene: SceneId,
+        /// The files, as the scene calls them.
+        paths: SomePaths,
+    },
+    /// A manifest gives a blob that is here another size.
+    #[error("blob {blob} has {here_bytes} bytes, not {said_bytes}: the manifest is wrong")]
+    OtherSize {
+        /// The blob.
+        blob: Sha256Digest,
+        /// Its size.
+        here_bytes: u64,
+        /// What was said.
+        said_bytes: u64,
+    },
+    /// The blob is being deleted.
+    #[error("blob {0} is being deleted")]
+    BlobGoing(Sha256Digest),
     /// The frame is none of the lease's.
     #[error("frame {frame} is not part of lease {lease}")]
     NotInLease {
@@ -331,13 +365,68 @@ pub struct JobFilter {
 /// What the queue keeps, and what may be done with it.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Keeps a scene's manifest. Keeping it again is fine.
-    async fn keep_scene(&self, manifest: Manifest) -> Result<SceneId, StoreError>;
+    /// Keeps a scene's manifest and touches it; from then on its blobs, present or missing, are not collected. Keeping it
+    /// again is fine.
+    async fn keep_scene(&self, manifest: Manifest) -> Result<KeptScene, StoreError>;
 
     /// The manifest of a scene.
     async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError>;
 
-    /// Queues a job, unless its submission has been queued before: then it is that job. Returns its id.
+    /// A scene as it stands: what of it is here.
+    async fn scene_report(&self, scene: SceneId) -> Result<SceneReport, StoreError>;
+
+    /// Scenes, the latest touched first.
+    async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError>;
+
+    /// Somebody needs a scene: it is kept for a time from now on. Does nothing when there is none.
+    async fn touch_scene(&self, scene: SceneId) -> Result<(), StoreError>;
+
+    /// How a blob stands.
+    async fn blob(&self, blob: Sha256Digest) -> Result<BlobStanding, StoreError>;
+
+    /// Somebody relies on a blob's being here: it is kept for a time from now on. Does nothing when it is not.
+    async fn touch_blob(&self, blob: Sha256Digest) -> Result<(), StoreError>;
+
+    /// A blob's file is here, whole and durable.
+    async fn blob_arrived(&self, blob: BlobRef) -> Result<(), StoreError>;
+
+    /// A stored blob's file is not here any more, though nobody has deleted it.
+    async fn blob_lost(&self, blob: Sha256Digest) -> Result<(), StoreError>;
+
+    /// Every blob that is stored.
+    async fn stored_blobs(&self) -> Result<Vec<BlobRef>, StoreError>;
+
+    /// Removes an ended job: it is gone for everybody at once, and erased bit by bit.
+    async fn remove_job(&self, job: JobId) -> Result<(), StoreError>;
+
+    /// Removes some of the jobs that ended at least so long ago. Returns how many; 0 when there are none left.
+    async fn remove_jobs_ended_for(&self, ended_for: Duration) -> Result<usize, StoreError>;
+
+    /// The jobs that were removed and are not erased yet.
+    async fn removed_jobs(&self) -> Result<Vec<RemovedJob>, StoreError>;
+
+    /// Erases some of what is kept of a removed job. When all of it is, its files can go, and then [`Self::job_erased`].
+    async fn erase_job(&self, job: JobId) -> Result<Erased, StoreError>;
+
+    /// The files of a removed job are gone, and so is the job.
+    async fn job_erased(&self, job: JobId) -> Result<(), StoreError>;
+
+    /// Forgets some of the scenes that no job refers to and that were not touched for so long. Returns how many; 0 when there
+    /// are none left.
+    async fn forget_scenes_untouched_for(&self, untouched_for: Duration) -> Result<usize, StoreError>;
+
+    /// Marks some of the stored blobs that no scene has and that were not touched for so long: they are going. Returns all
+    /// that are going, those of before included.
+    async fn doom_blobs_untouched_for(&self, untouched_for: Duration) -> Result<Vec<Sha256Digest>, StoreError>;
+
+    /// Every blob that is going.
+    async fn going_blobs(&self) -> Result<Vec<Sha256Digest>, StoreError>;
+
+    /// The file of a blob that was going is gone. If a scene has pinned it meanwhile it is missing from now on.
+    async fn blob_deleted(&self, blob: Sha256Digest) -> Result<(), StoreError>;
+
+    /// Queues a job, unless its submission has been queued before: then it is that job. Returns its id. The scene must be
+    /// complete, and must lack no files unless the job allows it.
     async fn submit(&self, job: NewJob) -> Result<JobId, StoreError>;
 
     /// Does to a job what somebody wants.

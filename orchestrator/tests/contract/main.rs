@@ -6,6 +6,7 @@
 
 mod agent;
 mod bad_input;
+mod blobs;
 mod control;
 mod downloads;
 mod durability;
@@ -14,8 +15,10 @@ mod leases;
 mod lives;
 mod program;
 mod render;
+mod retention;
 mod scenes;
 mod server;
 mod status;
 mod uploads;
 mod wire;
+mod zips;

@@ -14,7 +14,7 @@ use crate::server::{Farm, Folder};
 use crate::wire::{DEADLINE, Request, Wire, eventually};
 
 /// The program, with nothing of the tester's own settings in sight, and some free port to listen on.
-fn program(folder: &Folder) -> Command {
+pub(crate) fn program(folder: &Folder) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_haywain-orchestrator"));
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for home in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "USERPROFILE"] {
@@ -26,13 +26,13 @@ fn program(folder: &Folder) -> Command {
 }
 
 /// A running program. It is killed, if need be, when this goes.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Running {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
@@ -42,7 +42,7 @@ impl Running {
     }
 
     /// The next JSON line with this message.
-    fn logged(&self, message: &str) -> Value {
+    pub(crate) fn logged(&self, message: &str) -> Value {
         loop {
             let line = self.lines.recv_timeout(DEADLINE).unwrap_or_else(|error| panic!("{message:?}: {error}"));
             let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -50,6 +50,12 @@ impl Running {
                 return line;
             }
         }
+    }
+
+    /// Ends it at once, in the midst of whatever it does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     fn end(&mut self) -> ExitStatus {

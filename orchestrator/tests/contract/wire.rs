@@ -154,6 +154,12 @@ impl Wire {
         }
     }
 
+    /// The next answer's head: that of an answer to `HEAD` is all there is.
+    pub(crate) fn head(&mut self) -> Answer {
+        let head = String::from_utf8(self.up_to("\r\n\r\n")).unwrap();
+        parse_head(&head)
+    }
+
     /// What has come since the last look, up to the end of the first line that has these words.
     pub(crate) fn until(&mut self, words: &str) -> String {
         let mut come = String::new();

@@ -3,9 +3,12 @@
 
 mod agents;
 mod archive;
+pub(super) mod blobs;
 mod events;
 mod frames;
 mod jobs;
+mod removal;
+mod scenes;
 
 use axum::Router;
 use haywain_shared::ids::JobId;
@@ -38,6 +41,7 @@ const MAX_LIMIT: u32 = 1000;
     ),
     tags(
         (name = "jobs", description = "What is to be rendered, and how it stands"),
+        (name = "scenes", description = "What jobs are made of: .blend files and what they need"),
         (name = "frames", description = "What has been rendered, to be fetched"),
         (name = "agents", description = "The machines that render"),
         (name = "events", description = "What has changed, as it changes"),
@@ -51,7 +55,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(super::render::submit))
         .routes(routes!(super::status::status))
         .routes(routes!(jobs::list))
-        .routes(routes!(jobs::one))
+        .routes(routes!(jobs::one, removal::remove))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::pause))
         .routes(routes!(jobs::resume))
@@ -65,6 +69,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(frames::thumbnail))
         .routes(routes!(archive::archive))
         .routes(routes!(jobs::attempts))
+        .routes(routes!(scenes::register, scenes::list))
+        .routes(routes!(scenes::one))
+        .routes(routes!(scenes::put_file))
+        .routes(routes!(blobs::head, blobs::get, blobs::put))
         .routes(routes!(agents::list))
         .routes(routes!(agents::drain))
         .routes(routes!(agents::resume))

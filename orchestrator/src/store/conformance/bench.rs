@@ -54,12 +54,22 @@ impl Bench {
 
     pub(super) async fn submit(&self, from: i64, to: i64, batch_size: u32) -> JobId {
         let manifest = Manifest::of_one_file("a.blend".parse().unwrap(), 1, Sha256Digest::of(b"a"));
-        let scene = self.store.keep_scene(manifest).await.unwrap();
+        let scene = self.complete_scene(manifest).await;
         let id = JobId::generate();
         self.store.submit(NewJob { batch_size, ..new_job(id, scene, range(from, to)) }).await.unwrap();
         // Jobs are told apart by their age, and the clock stands still.
         self.clock.advance(Duration::from_millis(1));
         id
+    }
+
+    /// Keeps a scene, and says that all its blobs are here.
+    pub(super) async fn complete_scene(&self, manifest: Manifest) -> SceneId {
+        let blobs = manifest.blobs();
+        let scene = self.store.keep_scene(manifest).await.unwrap().report.scene_id;
+        for blob in blobs {
+            self.store.blob_arrived(blob).await.unwrap();
+        }
+        scene
     }
 
     pub(super) async fn agent(&self) -> AgentId {

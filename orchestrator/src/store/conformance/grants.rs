@@ -54,7 +54,7 @@ pub(in crate::store) async fn jobs_are_served_in_the_order_of_their_age(bench: B
 pub(in crate::store) async fn an_agent_gets_the_job_whose_scene_it_has_among_equals(bench: Bench) {
     let older = bench.submit(1, 9, 1).await;
     let manifest = Manifest::of_one_file("b.blend".parse().unwrap(), 7, Sha256Digest::of(b"b"));
-    let scene = bench.store.keep_scene(manifest).await.unwrap();
+    let scene = bench.complete_scene(manifest).await;
     let younger = JobId::generate();
     bench.store.submit(new_job(younger, scene, range(1, 9))).await.unwrap();
     let agent = bench.agent().await;
@@ -132,8 +132,8 @@ pub(in crate::store) async fn a_scene_must_be_kept_before_it_is_rendered(bench: 
     assert!(matches!(bench.store.scene(scene).await, Err(StoreError::UnknownScene(_))));
     assert!(bench.store.job(job.id).await.unwrap().is_none());
 
-    assert_eq!(bench.store.keep_scene(manifest.clone()).await.unwrap(), scene);
-    assert_eq!(bench.store.keep_scene(manifest.clone()).await.unwrap(), scene);
+    assert_eq!(bench.complete_scene(manifest.clone()).await, scene);
+    assert_eq!(bench.complete_scene(manifest.clone()).await, scene);
     assert_eq!(bench.store.scene(scene).await.unwrap(), manifest);
     bench.store.submit(job).await.unwrap();
 }

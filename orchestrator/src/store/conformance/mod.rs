@@ -9,6 +9,7 @@ mod failures;
 mod grants;
 mod renewals;
 mod retries;
+mod scenes;
 
 pub(super) use self::bench::{Bench, HEARTBEAT, TTL};
 pub(super) use self::control::*;
@@ -18,6 +19,7 @@ pub(super) use self::failures::*;
 pub(super) use self::grants::*;
 pub(super) use self::renewals::*;
 pub(super) use self::retries::*;
+pub(super) use self::scenes::*;
 
 /// Declares the cases, and a macro that makes each a test of some store.
 macro_rules! cases {
@@ -90,4 +92,12 @@ cases! {
     a_scene_is_blamed_only_with_a_second_opinion
     an_agent_that_fails_on_several_jobs_is_set_aside_and_forgiven
     attempts_are_kept
+    a_scene_says_which_of_its_blobs_are_missing
+    a_blob_has_one_size
+    a_job_needs_a_scene_that_is_all_there
+    scenes_are_listed_the_latest_touched_first
+    what_nobody_needs_is_collected_and_nothing_else
+    a_blob_that_is_going_is_missing_to_whoever_wants_it
+    a_removed_job_is_gone_at_once_and_erased_bit_by_bit
+    jobs_that_ended_long_ago_are_removed
 }

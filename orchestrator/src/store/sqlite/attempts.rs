@@ -53,7 +53,7 @@ const OF_JOB: &str = "/* attempts of a job */
     SELECT frame, attempts.generation, attempts.epoch, attempts.agent_id, agents.name, granted_ms, attempts.ended_ms,
         outcome, message, log_tail, render_ms, peak_memory_bytes
     FROM attempts JOIN leases USING (epoch) JOIN agents ON agents.id = attempts.agent_id
-    WHERE attempts.job_id = ?1 AND (?2 IS NULL OR frame = ?2)
+    WHERE attempts.job_id = (SELECT id FROM jobs WHERE id = ?1 AND removed_ms IS NULL) AND (?2 IS NULL OR frame = ?2)
     ORDER BY attempts.ended_ms, attempts.epoch, frame LIMIT 10000";
 
 /// The outcome of an attempt that brought a frame.

@@ -15,7 +15,7 @@ use crate::queue::state::Control;
 use crate::store::{JobCommand, StoreError};
 
 const JOB: &str = "/* job to control */
-    SELECT total, pending, leased, done, failed, started_ms, control FROM jobs WHERE id = ?1";
+    SELECT total, pending, leased, done, failed, started_ms, control FROM jobs WHERE id = ?1 AND removed_ms IS NULL";
 const SET_CONTROL: &str = "/* set control */
     UPDATE jobs SET control = ?2, ended_ms = CASE ?2 WHEN 'cancelled' THEN ?3 ELSE ended_ms END WHERE id = ?1";
 const SET_PRIORITY: &str = "/* set priority */ UPDATE jobs SET priority = ?2 WHERE id = ?1";
@@ -91,7 +91,7 @@ fn illegal(command: &JobCommand, state: JobState, counts: FrameCounts) -> Option
     }
 }
 
-async fn state_of(tx: &mut Tx, job: JobId) -> Result<(JobState, FrameCounts), StoreError> {
+pub(super) async fn state_of(tx: &mut Tx, job: JobId) -> Result<(JobState, FrameCounts), StoreError> {
     let row = sqlx::query(JOB)
         .bind(&job.as_bytes()[..])
         .fetch_optional(&mut tx.conn)

@@ -38,11 +38,11 @@ const ADD_SHARE: &str = "/* add to an agent's share */
 const PAGE: &str = "/* page of recorded frames */
     SELECT frame, frames.generation, recorded_ms, render_ms, peak_memory_bytes, place, thumbnail_key, agents.name
     FROM frames JOIN leases USING (epoch) JOIN agents ON agents.id = leases.agent_id
-    WHERE frames.job_id = ?1 AND current = 1 AND place > ?2 ORDER BY place LIMIT ?3";
+    WHERE frames.job_id = (SELECT id FROM jobs WHERE id = ?1 AND removed_ms IS NULL) AND current = 1 AND place > ?2 ORDER BY place LIMIT ?3";
 const ONE: &str = "/* one recorded frame */
     SELECT frame, frames.generation, recorded_ms, render_ms, peak_memory_bytes, place, thumbnail_key, agents.name
     FROM frames JOIN leases USING (epoch) JOIN agents ON agents.id = leases.agent_id
-    WHERE frames.job_id = ?1 AND frame = ?2 AND current = 1";
+    WHERE frames.job_id = (SELECT id FROM jobs WHERE id = ?1 AND removed_ms IS NULL) AND frame = ?2 AND current = 1";
 const FILES: &str = "/* files of a frame */
     SELECT name, blob_key, size_bytes, sha256, width, height FROM frame_files
     WHERE job_id = ?1 AND frame = ?2 AND generation = ?3 ORDER BY position";

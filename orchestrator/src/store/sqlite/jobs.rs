@@ -1,11 +1,10 @@
-//! Scenes and jobs: keeping, queueing, and what a job's counters say.
+//! Jobs: queueing, and what a job's counters say.
 
 use std::collections::BTreeMap;
 
 use haywain_shared::frame_list::FrameList;
 use haywain_shared::ids::JobId;
 use haywain_shared::job::EventKind;
-use haywain_shared::scene::{Manifest, SceneId};
 use sqlx::SqlitePool;
 
 use super::columns::{
@@ -13,18 +12,17 @@ use super::columns::{
     relative_path, text,
 };
 use super::events::{self, Subject};
+use super::scenes;
 use super::shelves::{Shelf, Shelved, shelve};
 use super::writer::Tx;
 use crate::blobs::JobFiles;
 use crate::queue::state::Control;
 use crate::store::{Idempotency, JobLabel, NewJob, StoreError};
 
-const KEEP_SCENE: &str = "/* keep scene */ INSERT INTO scenes (id, manifest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-const SCENE: &str = "/* scene */ SELECT manifest FROM scenes WHERE id = ?1";
 const INSERT_JOB: &str = "/* insert job */
     INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed,
         priority, max_attempts, frame_timeout_ms, stall_timeout_ms, missing_files)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11 WHERE EXISTS (SELECT 1 FROM scenes WHERE id = ?3)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11)";
 const BY_KEY: &str = "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE key = ?1";
 const KEEP_KEY: &str = "/* keep key */ INSERT INTO idempotency_keys (key, body_sha256, job_id) VALUES (?1, ?2, ?3)";
 const CHANGE_COUNTS: &str = "/* change counts */
@@ -33,14 +31,14 @@ const CHANGE_COUNTS: &str = "/* change counts */
         started_ms = CASE WHEN ?3 > 0 THEN coalesce(started_ms, ?6) ELSE started_ms END,
         ended_ms = CASE WHEN control = 'cancelled' THEN ended_ms WHEN pending + ?2 + leased + ?3 = 0 THEN ?6 END
     WHERE id = ?1 RETURNING total, pending, leased, done, control";
-const LABEL: &str = "/* label of a job */ SELECT name, recorded FROM jobs WHERE id = ?1";
+const LABEL: &str = "/* label of a job */ SELECT name, recorded FROM jobs WHERE id = ?1 AND removed_ms IS NULL";
 // A minute is longer than any request goes on when the orchestrator is to stop.
 const UNDER_WAY: &str = "/* jobs under way and their files */
     SELECT jobs.id, jobs.name, frames.current, frames.thumbnail_key, frame_files.name AS file, frame_files.blob_key
     FROM jobs LEFT JOIN frames ON frames.job_id = jobs.id
         LEFT JOIN frame_files ON frame_files.job_id = frames.job_id AND frame_files.frame = frames.frame
             AND frame_files.generation = frames.generation
-    WHERE pending + leased > 0 OR ended_ms >= (SELECT max(at_ms) FROM events) - 60000
+    WHERE removed_ms IS NULL AND (pending + leased > 0 OR ended_ms >= (SELECT max(at_ms) FROM events) - 60000)
     ORDER BY jobs.id, place, position";
 
 /// How many runs of a list are told in an event.
@@ -55,35 +53,15 @@ pub(super) struct CountChange {
     pub(super) failed: i64,
 }
 
-pub(super) async fn keep_scene(tx: &mut Tx, manifest: Manifest) -> Result<SceneId, StoreError> {
-    let id = manifest.id();
-    let text = serde_json::to_string(&manifest).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
-    sqlx::query(KEEP_SCENE)
-        .bind(&id.digest().as_bytes()[..])
-        .bind(text)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(database_error)?;
-    Ok(id)
-}
-
-pub(super) async fn scene(readers: &SqlitePool, scene: SceneId) -> Result<Manifest, StoreError> {
-    let row = sqlx::query(SCENE)
-        .bind(&scene.digest().as_bytes()[..])
-        .fetch_optional(readers)
-        .await
-        .map_err(database_error)?
-        .ok_or(StoreError::UnknownScene(scene))?;
-    serde_json::from_str(&text(&row, "manifest")?).map_err(|error| StoreError::Inconsistent(error.to_string()))
-}
-
 pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError> {
     if let Some(idempotency) = &job.idempotency
         && let Some(known) = submitted_before(tx, idempotency).await?
     {
         return Ok(known);
     }
-    let inserted = sqlx::query(INSERT_JOB)
+    scenes::check(tx, job.scene, job.missing_files).await?;
+    scenes::touch(tx, job.scene).await?;
+    sqlx::query(INSERT_JOB)
         .bind(&job.id.as_bytes()[..])
         .bind(job.name)
         .bind(&job.scene.digest().as_bytes()[..])
@@ -98,9 +76,6 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;
-    if inserted.rows_affected() == 0 {
-        return Err(StoreError::UnknownScene(job.scene));
-    }
     if let Some(Idempotency { key, body }) = job.idempotency {
         sqlx::query(KEEP_KEY)
             .bind(key)

@@ -4,6 +4,7 @@
 mod agents;
 mod attempts;
 mod backups;
+mod blobs;
 mod columns;
 mod control;
 mod events;
@@ -11,9 +12,13 @@ mod frames;
 mod grants;
 mod jobs;
 mod leases;
+mod removal;
 mod renewals;
 mod report;
+mod scenes;
 mod shelves;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::Path;
@@ -22,11 +27,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
-use haywain_shared::scene::{Manifest, SceneId};
+use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqlSafeStr as _, SqlitePool};
@@ -41,8 +47,8 @@ use self::writer::Writer;
 use super::presence::{Life, Presence};
 use super::terms::Terms;
 use super::{
-    AgentCommand, Beat, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, Lease, LeaseAsk, NewJob, Registration,
-    RenderedFrame, Store, StoreError,
+    AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
+    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneFilter, Store, StoreError,
 };
 use crate::blobs::JobFiles;
 use crate::clock::Clock;
@@ -196,12 +202,80 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn keep_scene(&self, manifest: Manifest) -> Result<SceneId, StoreError> {
-        self.writer.write(move |tx| Box::pin(jobs::keep_scene(tx, manifest))).await
+    async fn keep_scene(&self, manifest: Manifest) -> Result<KeptScene, StoreError> {
+        self.writer.write(move |tx| Box::pin(scenes::keep(tx, manifest))).await
     }
 
     async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError> {
-        jobs::scene(&self.readers, scene).await
+        scenes::manifest(&self.readers, scene).await
+    }
+
+    async fn scene_report(&self, scene: SceneId) -> Result<SceneReport, StoreError> {
+        scenes::report(&self.readers, scene).await
+    }
+
+    async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
+        scenes::list(&self.readers, filter).await
+    }
+
+    async fn touch_scene(&self, scene: SceneId) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(scenes::touch(tx, scene))).await
+    }
+
+    async fn blob(&self, blob: Sha256Digest) -> Result<BlobStanding, StoreError> {
+        blobs::standing(&self.readers, blob).await
+    }
+
+    async fn touch_blob(&self, blob: Sha256Digest) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(blobs::touch(tx, blob))).await
+    }
+
+    async fn blob_arrived(&self, blob: BlobRef) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(blobs::arrived(tx, blob))).await
+    }
+
+    async fn blob_lost(&self, blob: Sha256Digest) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(blobs::lost(tx, blob))).await
+    }
+
+    async fn stored_blobs(&self) -> Result<Vec<BlobRef>, StoreError> {
+        blobs::stored(&self.readers).await
+    }
+
+    async fn remove_job(&self, job: JobId) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(removal::remove(tx, job))).await
+    }
+
+    async fn remove_jobs_ended_for(&self, ended_for: Duration) -> Result<usize, StoreError> {
+        self.writer.write(move |tx| Box::pin(removal::remove_ended(tx, ended_for))).await
+    }
+
+    async fn removed_jobs(&self) -> Result<Vec<RemovedJob>, StoreError> {
+        removal::removed(&self.readers).await
+    }
+
+    async fn erase_job(&self, job: JobId) -> Result<Erased, StoreError> {
+        self.writer.write(move |tx| Box::pin(removal::erase(tx, job))).await
+    }
+
+    async fn job_erased(&self, job: JobId) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(removal::erased(tx, job))).await
+    }
+
+    async fn forget_scenes_untouched_for(&self, untouched_for: Duration) -> Result<usize, StoreError> {
+        self.writer.write(move |tx| Box::pin(scenes::forget_untouched(tx, untouched_for))).await
+    }
+
+    async fn doom_blobs_untouched_for(&self, untouched_for: Duration) -> Result<Vec<Sha256Digest>, StoreError> {
+        self.writer.write(move |tx| Box::pin(blobs::doom_untouched(tx, untouched_for))).await
+    }
+
+    async fn going_blobs(&self) -> Result<Vec<Sha256Digest>, StoreError> {
+        blobs::going(&self.readers).await
+    }
+
+    async fn blob_deleted(&self, blob: Sha256Digest) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(blobs::deleted(tx, blob))).await
     }
 
     async fn submit(&self, job: NewJob) -> Result<JobId, StoreError> {
@@ -364,45 +438,5 @@ impl Store for SqliteStore {
 
     fn work_made(&self) -> watch::Receiver<()> {
         self.memory.work.subscribe()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::HeldClock;
-    use crate::store::conformance::{Bench, HEARTBEAT, TTL};
-
-    async fn bench() -> Bench {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        let clock = Arc::new(HeldClock::default());
-        let same_clock = Arc::clone(&clock);
-        let open = move || {
-            let (folder, clock) = (Arc::clone(&folder), Arc::clone(&same_clock));
-            Box::pin(async move {
-                let times = LeaseTimes { ttl: TTL, heartbeat: HEARTBEAT, absence: HEARTBEAT };
-                let file = folder.path().join("queue.sqlite");
-                let gone = CancellationToken::new();
-                let store = SqliteStore::open(&file, times, clock, &TaskTracker::new(), gone).await.unwrap();
-                Arc::new(store) as Arc<dyn Store>
-            }) as _
-        };
-        Bench::new(clock, Box::new(open)).await
-    }
-
-    conformance_tests!(bench);
-
-    /// The queue must not get slower with what is finished or pending: the lease query reads an index.
-    #[tokio::test]
-    async fn the_lease_query_reads_only_jobs_with_work() {
-        let folder = tempfile::tempdir().unwrap();
-        let times = LeaseTimes { ttl: TTL, heartbeat: HEARTBEAT, absence: HEARTBEAT };
-        let file = folder.path().join("queue.sqlite");
-        let clock = Arc::new(HeldClock::default());
-        let store =
-            SqliteStore::open(&file, times, clock, &TaskTracker::new(), CancellationToken::new()).await.unwrap();
-        let plans = grants::explain_next(&store.readers).await;
-        assert!(plans[0].contains("jobs USING INDEX jobs_with_work"), "{plans:?}");
-        assert!(plans.iter().all(|plan| !plan.contains("TEMP B-TREE")), "{plans:?}");
     }
 }

@@ -25,7 +25,7 @@ use crate::store::{JobFilter, StoreError};
 const JOB: &str = "/* job */
     SELECT id, name, scene_id, batch_size, created_ms, started_ms, ended_ms, fault_cause, fault_message,
         priority, max_attempts, frame_timeout_ms, stall_timeout_ms, missing_files, control, total, pending, leased, done, failed
-    FROM jobs WHERE id = ?1";
+    FROM jobs WHERE id = ?1 AND removed_ms IS NULL";
 // ?1 the state or nothing, ?2 the job to go on after or nothing, ?3 how many.
 const LIST: &str = "/* list of jobs */
     SELECT * FROM (
@@ -34,7 +34,7 @@ const LIST: &str = "/* list of jobs */
             CASE WHEN control = 'cancelled' THEN 'cancelled' WHEN done = total THEN 'completed'
                 WHEN pending + leased = 0 THEN 'failed' WHEN control = 'paused' THEN 'paused'
                 WHEN started_ms IS NULL THEN 'pending' ELSE 'running' END AS state
-        FROM jobs)
+        FROM jobs WHERE removed_ms IS NULL)
     WHERE (?1 IS NULL OR state = ?1)
         AND (?2 IS NULL OR (created_ms, id) < (SELECT created_ms, id FROM jobs WHERE id = ?2))
     ORDER BY created_ms DESC, id DESC LIMIT ?3";

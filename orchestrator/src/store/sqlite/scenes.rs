@@ -1,0 +1,210 @@
+//! Scenes: their manifests, and the pins by which they keep their blobs. A scene is complete when every blob that it has is
+//! stored, in the size that its manifest says.
+
+use std::time::Duration;
+
+use haywain_shared::digest::Sha256Digest;
+use haywain_shared::protocol::MissingFiles;
+use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, SqlitePool};
+
+use super::columns::{as_integer, as_ms, count, database_error, digest, integer, moment, relative_path, scene_id, text};
+use super::writer::Tx;
+use crate::store::{KeptScene, Novelty, SceneFilter, SomePaths, StoreError};
+
+const KEEP: &str = "/* keep scene */
+    INSERT INTO scenes (id, entry, files, size_bytes, lacking, created_ms, touched_ms, manifest)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT DO NOTHING";
+// ?1 a JSON list of pairs, digest and size.
+const KNOW_BLOBS: &str = "/* know a scene's blobs */
+    INSERT INTO blobs (sha256, state, size_bytes, touched_ms)
+    SELECT unhex(value ->> 0), 'missing', NULL, ?2 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING";
+const PIN_BLOBS: &str = "/* pin a scene's blobs */
+    INSERT INTO scene_blobs (scene_id, sha256, size_bytes)
+    SELECT ?2, unhex(value ->> 0), value ->> 1 FROM json_each(?1)";
+const OTHER_SIZE: &str = "/* stored in another size */
+    SELECT sha256, blobs.size_bytes AS here, scene_blobs.size_bytes AS said
+    FROM scene_blobs JOIN blobs USING (sha256)
+    WHERE scene_id = ?1 AND blobs.state <> 'missing' AND blobs.size_bytes <> scene_blobs.size_bytes LIMIT 1";
+const TOUCH: &str = "/* touch scene */ UPDATE scenes SET touched_ms = max(touched_ms, ?2) WHERE id = ?1";
+const MANIFEST: &str = "/* scene */ SELECT manifest FROM scenes WHERE id = ?1";
+const REPORT: &str = "/* scene report */ SELECT manifest, size_bytes, touched_ms FROM scenes WHERE id = ?1";
+const LACKING: &str = "/* what a scene lacks */ SELECT lacking FROM scenes WHERE id = ?1";
+const MISSING_BLOBS: &str = "/* missing blobs of a scene */
+    SELECT sha256, scene_blobs.size_bytes FROM scene_blobs JOIN blobs USING (sha256)
+    WHERE scene_id = ?1 AND (state <> 'stored' OR blobs.size_bytes <> scene_blobs.size_bytes) ORDER BY sha256";
+// ?1 the scene to go on after or nothing, ?2 how many.
+const LIST: &str = "/* list of scenes */
+    SELECT id, entry, files, size_bytes, touched_ms, NOT EXISTS (
+        SELECT 1 FROM scene_blobs JOIN blobs USING (sha256)
+        WHERE scene_id = scenes.id AND (state <> 'stored' OR blobs.size_bytes <> scene_blobs.size_bytes)) AS complete
+    FROM scenes
+    WHERE ?1 IS NULL OR (touched_ms, id) < (SELECT touched_ms, id FROM scenes WHERE id = ?1)
+    ORDER BY touched_ms DESC, id DESC LIMIT ?2";
+const FORGET: &str = "/* forget untouched scenes */
+    DELETE FROM scenes WHERE id IN (
+        SELECT id FROM scenes
+        WHERE touched_ms <= ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.scene_id = scenes.id) LIMIT ?2)";
+
+/// Scenes that are forgotten in one transaction. Each may have many blobs.
+const FORGOTTEN_AT_ONCE: u32 = 10;
+
+pub(super) async fn keep(tx: &mut Tx, manifest: Manifest) -> Result<KeptScene, StoreError> {
+    let id = manifest.id();
+    let key = &id.digest().as_bytes()[..];
+    let text = serde_json::to_string(&manifest).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+    let kept = sqlx::query(KEEP)
+        .bind(key)
+        .bind(manifest.entry.as_str().to_owned())
+        .bind(as_integer(manifest.files.len() as u64))
+        .bind(as_integer(manifest.size_bytes()))
+        .bind(as_integer(manifest.missing.len() as u64))
+        .bind(tx.now_ms)
+        .bind(text)
+        .execute(&mut tx.conn)
+        .await
+        .map_err(database_error)?;
+    let novelty = if kept.rows_affected() == 0 { Novelty::Known } else { Novelty::New };
+    match novelty {
+        Novelty::Known => touch(tx, id).await?,
+        Novelty::New => pin(tx, id, &manifest).await?,
+    }
+    Ok(KeptScene { report: report_in(&mut tx.conn, id).await?, novelty })
+}
+
+/// One statement for all blobs of a scene: there may be a hundred thousand.
+async fn pin(tx: &mut Tx, scene: SceneId, manifest: &Manifest) -> Result<(), StoreError> {
+    let key = &scene.digest().as_bytes()[..];
+    let pairs: Vec<_> =
+        manifest.blobs().iter().map(|blob| (blob.sha256.to_string(), as_integer(blob.size_bytes))).collect();
+    let pairs = serde_json::to_string(&pairs).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+    sqlx::query(KNOW_BLOBS)
+        .bind(pairs.clone())
+        .bind(tx.now_ms)
+        .execute(&mut tx.conn)
+        .await
+        .map_err(database_error)?;
+    sqlx::query(PIN_BLOBS).bind(pairs).bind(key).execute(&mut tx.conn).await.map_err(database_error)?;
+    let other = sqlx::query(OTHER_SIZE).bind(key).fetch_optional(&mut tx.conn).await.map_err(database_error)?;
+    match other {
+        None => Ok(()),
+        Some(row) => Err(StoreError::OtherSize {
+            blob: digest(&row, "sha256")?,
+            here_bytes: count(&row, "here")?,
+            said_bytes: count(&row, "said")?,
+        }),
+    }
+}
+
+pub(super) async fn touch(tx: &mut Tx, scene: SceneId) -> Result<(), StoreError> {
+    sqlx::query(TOUCH)
+        .bind(&scene.digest().as_bytes()[..])
+        .bind(tx.now_ms)
+        .execute(&mut tx.conn)
+        .await
+        .map(drop)
+        .map_err(database_error)
+}
+
+pub(super) async fn manifest(readers: &SqlitePool, scene: SceneId) -> Result<Manifest, StoreError> {
+    manifest_in(&mut *readers.acquire().await.map_err(database_error)?, scene).await
+}
+
+async fn manifest_in(conn: &mut SqliteConnection, scene: SceneId) -> Result<Manifest, StoreError> {
+    let row = sqlx::query(MANIFEST)
+        .bind(&scene.digest().as_bytes()[..])
+        .fetch_optional(conn)
+        .await
+        .map_err(database_error)?
+        .ok_or(StoreError::UnknownScene(scene))?;
+    read_manifest(&row)
+}
+
+fn read_manifest(row: &SqliteRow) -> Result<Manifest, StoreError> {
+    serde_json::from_str(&text(row, "manifest")?).map_err(|error| StoreError::Inconsistent(error.to_string()))
+}
+
+pub(super) async fn report(readers: &SqlitePool, scene: SceneId) -> Result<SceneReport, StoreError> {
+    let mut reading = readers.begin().await.map_err(database_error)?;
+    report_in(&mut reading, scene).await
+}
+
+async fn report_in(conn: &mut SqliteConnection, scene: SceneId) -> Result<SceneReport, StoreError> {
+    let row = sqlx::query(REPORT)
+        .bind(&scene.digest().as_bytes()[..])
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(database_error)?
+        .ok_or(StoreError::UnknownScene(scene))?;
+    Ok(SceneReport {
+        scene_id: scene,
+        manifest: read_manifest(&row)?,
+        size_bytes: count(&row, "size_bytes")?,
+        missing_blobs: missing_blobs(conn, scene).await?,
+        touched_at: moment(&row, "touched_ms")?,
+    })
+}
+
+async fn missing_blobs(conn: &mut SqliteConnection, scene: SceneId) -> Result<Vec<BlobRef>, StoreError> {
+    let rows = sqlx::query(MISSING_BLOBS)
+        .bind(&scene.digest().as_bytes()[..])
+        .fetch_all(conn)
+        .await
+        .map_err(database_error)?;
+    rows.iter()
+        .map(|row| Ok(BlobRef { sha256: digest(row, "sha256")?, size_bytes: count(row, "size_bytes")? }))
+        .collect()
+}
+
+pub(super) async fn list(readers: &SqlitePool, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
+    let rows = sqlx::query(LIST)
+        .bind(filter.before.map(|scene| scene.digest().as_bytes().to_vec()))
+        .bind(filter.limit)
+        .fetch_all(readers)
+        .await
+        .map_err(database_error)?;
+    let summary = |row: &SqliteRow| {
+        Ok(SceneSummary {
+            scene_id: scene_id(row, "id")?,
+            entry: relative_path(row, "entry")?,
+            files: count(row, "files")?,
+            size_bytes: count(row, "size_bytes")?,
+            touched_at: moment(row, "touched_ms")?,
+            complete: integer(row, "complete")? == 1,
+        })
+    };
+    rows.iter().map(summary).collect()
+}
+
+/// A job is about to be queued: its scene must be all there, and lacks nothing unless its owner does not mind.
+pub(super) async fn check(tx: &mut Tx, scene: SceneId, missing_files: MissingFiles) -> Result<(), StoreError> {
+    let row = sqlx::query(LACKING)
+        .bind(&scene.digest().as_bytes()[..])
+        .fetch_optional(&mut tx.conn)
+        .await
+        .map_err(database_error)?
+        .ok_or(StoreError::UnknownScene(scene))?;
+    let missing: Vec<Sha256Digest> =
+        missing_blobs(&mut tx.conn, scene).await?.into_iter().map(|blob| blob.sha256).collect();
+    if !missing.is_empty() {
+        let files = manifest_in(&mut tx.conn, scene).await?.files.into_iter();
+        let paths = files.filter(|file| missing.binary_search(&file.sha256).is_ok()).map(|file| file.path.to_string());
+        return Err(StoreError::SceneIncomplete { scene, paths: SomePaths::of(paths) });
+    }
+    if count(&row, "lacking")? > 0 && missing_files == MissingFiles::Refuse {
+        let paths = SomePaths::of(manifest_in(&mut tx.conn, scene).await?.missing);
+        return Err(StoreError::SceneLacksFiles { scene, paths });
+    }
+    Ok(())
+}
+
+pub(super) async fn forget_untouched(tx: &mut Tx, untouched_for: Duration) -> Result<usize, StoreError> {
+    let forgotten = sqlx::query(FORGET)
+        .bind(tx.now_ms - as_ms(untouched_for))
+        .bind(FORGOTTEN_AT_ONCE)
+        .execute(&mut tx.conn)
+        .await
+        .map_err(database_error)?;
+    Ok(usize::try_from(forgotten.rows_affected()).unwrap_or(usize::MAX))
+}
