@@ -28,7 +28,7 @@ fn links_of_every_kind_are_found_through_libraries() {
         let elsewhere = |name: &str| folder.join("elsewhere").join(name).display().to_string();
         for (path, shape, needed, base) in [
             ("//../lib/prop.blend", Shape::File, true, "project/shots"),
-            ("//nested.blend", Shape::File, true, "project/lib"),
+            ("//../lib/nested.blend", Shape::File, true, "project/shots"),
             ("//../tex/ground.png", Shape::File, true, "project/shots"),
             ("//../tex/nested.png", Shape::File, true, "project/lib"),
             ("//../tex/skin.1001.png", Shape::File, true, "project/shots"),
