@@ -32,6 +32,7 @@ impl Request {
 /// An answer; `None` cuts the connection.
 pub(crate) type Answer = Option<(u16, Vec<(&'static str, String)>, Vec<u8>)>;
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the answers")]
 pub(crate) fn json(status: u16, body: &serde_json::Value) -> Answer {
     Some((status, vec![("content-type", "application/json".to_owned())], body.to_string().into_bytes()))
 }
@@ -96,7 +97,7 @@ fn serve(stream: TcpStream, answer: &(dyn Fn(&mut Request) -> Answer + Send + Sy
     request.read_all();
     let mut head = format!("HTTP/1.1 {status} it is\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", &value, "\r\n"]);
     }
     let _ = writer.write_all(format!("{head}\r\n").as_bytes());
     if request.method != "HEAD" {

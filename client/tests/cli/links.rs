@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use haywain_client::blend::{self, Timeline};
 use haywain_client::blender::{self, Asked, Choice};
 use haywain_client::scene::{self, Reference, Shape};
+use haywain_shared::path::RelativePath;
 
 use crate::blenders::{self, BOTH, Kind};
 
@@ -61,7 +62,7 @@ fn a_scene_is_laid_out_whole() {
         let assembly = scene::assemble(&request).unwrap();
         assert_eq!(assembly.entry.as_str(), "shots/shot.blend");
         assert_eq!(assembly.missing, []);
-        let names: Vec<&str> = assembly.files.keys().map(|path| path.as_str()).collect();
+        let names: Vec<&str> = assembly.files.keys().map(RelativePath::as_str).collect();
         for name in ["tex/water/water_0003.png", "lib/nested.blend", "tex/nested.png", "sim/point/hair_000001_00.bphys"]
         {
             assert!(names.contains(&name), "{kind:?}: {name} is not in {names:?}");

@@ -74,7 +74,10 @@ fn serve(request: &mut Request, held: &Mutex<Held>) -> Answer {
             let offset = held.blobs.get(path).map_or(0, Vec::len);
             Some((404, vec![("upload-offset", offset.to_string())], Vec::new()))
         }
-        ("PUT", path) => put(request, &mut held, &path.to_owned()),
+        ("PUT", path) => {
+            let path = path.to_owned();
+            put(request, &mut held, &path)
+        }
         ("POST", "/render") => {
             held.keys.push(request.headers["idempotency-key"].clone());
             if held.busy_renders > 0 {
@@ -87,11 +90,11 @@ fn serve(request: &mut Request, held: &Mutex<Held>) -> Answer {
     }
 }
 
-fn put(request: &mut Request, held: &mut Held, path: &String) -> Answer {
+fn put(request: &mut Request, held: &mut Held, path: &str) -> Answer {
     let range = request.headers.get("content-range").cloned();
     let from: usize = range.map_or(0, |range| range["bytes ".len()..].split('-').next().unwrap().parse().unwrap());
     let trick = held.tricks.pop();
-    let blob = held.blobs.entry(path.clone()).or_default();
+    let blob = held.blobs.entry(path.to_owned()).or_default();
     if let Some(Trick::Forget) = trick {
         blob.pop();
     }
@@ -123,7 +126,7 @@ fn put(request: &mut Request, held: &mut Held, path: &String) -> Answer {
 
 /// A .blend, and a file beside it that is large.
 fn project(home: &Home) -> String {
-    home.file("p/large.bin", (0..SIZE).map(|at| (at * at / 7) as u8).collect::<Vec<_>>());
+    home.file("p/large.bin", (0..SIZE).map(|at| (at * at / 7).to_le_bytes()[0]).collect::<Vec<_>>());
     text(&home.file("p/shot.blend", b"BLENDER-v304 and so on")).to_owned()
 }
 

@@ -177,9 +177,10 @@ impl Berths {
         let before = self.written(digest);
         self.end_of(digest, &before).await;
         let now = self.written(digest);
-        let stalled: Vec<_> = now.into_iter().filter(|upload| before.iter().any(|(path, arrived, _)| {
-            (path, arrived) == (&upload.0, &upload.1)
-        })).collect();
+        let stalled: Vec<_> = now
+            .into_iter()
+            .filter(|upload| before.iter().any(|(path, arrived, _)| (path, arrived) == (&upload.0, &upload.1)))
+            .collect();
         for (_, _, cut) in &stalled {
             cut.cancel();
         }

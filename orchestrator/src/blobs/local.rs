@@ -25,7 +25,13 @@ impl Blobs {
             .with_fsync(true);
         let staging = Staging::open(&root.join("staged"))?;
         let alone = Arc::new(std::array::from_fn(|_| Mutex::new(())));
-        Ok(Self { objects: Arc::new(objects), root: Arc::from(root), turns: Arc::new(Turns::default()), staging, alone })
+        Ok(Self {
+            objects: Arc::new(objects),
+            root: Arc::from(root),
+            turns: Arc::new(Turns::default()),
+            staging,
+            alone,
+        })
     }
 
     /// Gives a file that has come in whole its name by content: from then on it is a blob. One that is here already is

@@ -48,7 +48,9 @@ impl Blobs {
         let found = self.objects.get_opts(key, options).await?;
         Ok(match found.payload {
             GetResultPayload::File(file, _) => file_pieces(file, range).boxed(),
-            GetResultPayload::Stream(pieces) => pieces.map_err(|source| BlobError::Storage { doing: DOING, source }).boxed(),
+            GetResultPayload::Stream(pieces) => {
+                pieces.map_err(|source| BlobError::Storage { doing: DOING, source }).boxed()
+            }
         })
     }
 
@@ -71,7 +73,10 @@ fn unknown(digest: Sha256Digest) -> impl FnOnce(object_store::Error) -> BlobErro
 type Reading = JoinHandle<std::io::Result<(Bytes, std::fs::File)>>;
 
 /// The crate's own stream of a file comes in pieces of 8 KiB, each by a journey to another thread.
-fn file_pieces(mut file: std::fs::File, range: Range<u64>) -> impl futures_util::Stream<Item = Result<Bytes, BlobError>> {
+fn file_pieces(
+    mut file: std::fs::File,
+    range: Range<u64>,
+) -> impl futures_util::Stream<Item = Result<Bytes, BlobError>> {
     let Range { start, end } = range;
     let first = tokio::task::spawn_blocking(move || {
         file.seek(SeekFrom::Start(start))?;

@@ -65,11 +65,7 @@ impl Staging {
     }
 
     /// Goes on with a blob that was cut off after `offset` bytes.
-    pub async fn resume(
-        &self,
-        digest: Sha256Digest,
-        offset: u64,
-    ) -> Result<Result<Staged, OtherOffset>, BlobError> {
+    pub async fn resume(&self, digest: Sha256Digest, offset: u64) -> Result<Result<Staged, OtherOffset>, BlobError> {
         let mut found = self.berths.take(digest, offset);
         if found.is_none() {
             self.berths.settle(digest).await;
@@ -195,7 +191,12 @@ impl Staged {
     /// Nothing more comes. It is neither checked nor durable yet.
     pub async fn finish(mut self) -> Result<Whole, BlobError> {
         let load = self.written().await?;
-        Ok(Whole { digest: load.hasher.clone().finish(), size_bytes: self.size_bytes, file: load.file, berth: load.berth })
+        Ok(Whole {
+            digest: load.hasher.clone().finish(),
+            size_bytes: self.size_bytes,
+            file: load.file,
+            berth: load.berth,
+        })
     }
 
     /// It was cut off: what has come is kept for whoever goes on with it.

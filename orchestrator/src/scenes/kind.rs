@@ -60,7 +60,9 @@ impl fmt::Display for Kind {
             Self::Blend => "it is a .blend",
             Self::Zip => "it is a zip file",
             Self::Empty => "it is empty: was it saved whole?",
-            Self::LfsPointer => "it is a Git LFS pointer (git-lfs), not the file itself: run `git lfs pull` and send it again",
+            Self::LfsPointer => {
+                "it is a Git LFS pointer (git-lfs), not the file itself: run `git lfs pull` and send it again"
+            }
             Self::Html => "it is an HTML page, as a server sends it in place of a file",
             Self::Other(begins) => begins,
         })

@@ -19,8 +19,8 @@ use crate::store::Store;
 
 mod contents;
 
-use self::contents::{Contents, Listed};
 pub use self::contents::ProjectFault;
+use self::contents::{Contents, Listed};
 
 /// How much is unpacked at once.
 const PIECE_BYTES: u64 = 256 * 1024;
@@ -117,7 +117,8 @@ fn unpack(
             // One byte more than there should be, to see whether there is.
             let wanted = PIECE_BYTES.min(left + 1);
             let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
-            let read = file.by_ref().take(wanted).read_to_end(&mut piece).map_err(|error| damaged(error.to_string()))?;
+            let read =
+                file.by_ref().take(wanted).read_to_end(&mut piece).map_err(|error| damaged(error.to_string()))?;
             left = left
                 .checked_sub(read as u64)
                 .ok_or_else(|| damaged(format!("it is larger than the {} bytes that it says", listed.size_bytes)))?;

@@ -173,7 +173,8 @@ fn a_body_that_is_not_what_was_announced_is_refused() {
         request.send(farm.address).assert_problem(400, "urn:haywain:invalid-input");
     }
     put("barn", &whole).send(farm.address).assert_problem(400, "urn:haywain:invalid-input");
-    let huge = Request::new("PUT", &path(&blob)).header("Content-Length", "9999999999999").header("Expect", "100-continue");
+    let huge =
+        Request::new("PUT", &path(&blob)).header("Content-Length", "9999999999999").header("Expect", "100-continue");
     let mut wire = Wire::connect(farm.address);
     wire.send(&huge.bytes());
     wire.answer().assert_problem(413, "urn:haywain:too-large");
@@ -228,7 +229,8 @@ fn a_kill_in_mid_upload_leaves_nothing_that_counts() {
     };
     let whole = bytes(10_000_000);
     let blob = sha256(&whole);
-    let manifest = json!({"entry": "a.blend", "files": [{"path": "a.blend", "sizeBytes": whole.len(), "sha256": blob}]});
+    let manifest =
+        json!({"entry": "a.blend", "files": [{"path": "a.blend", "sizeBytes": whole.len(), "sha256": blob}]});
     let (mut program, address) = start();
     let scene = Request::post("/api/v1/scenes", manifest.to_string()).send(address);
     assert_eq!(scene.status, 201, "{scene:?}");

@@ -46,7 +46,8 @@ fn a_job_that_has_not_ended_must_be_cancelled_first() {
     let farm = Farm::start();
     let agent = Agent::registered(&farm, "barn");
     let job = farm.submit(&json!({"from": 1, "to": 20}));
-    let refused = |farm: &Farm| assert!(delete(farm, &job).assert_problem(409, "urn:haywain:illegal-move").contains("cancel"));
+    let refused =
+        |farm: &Farm| assert!(delete(farm, &job).assert_problem(409, "urn:haywain:illegal-move").contains("cancel"));
     refused(&farm);
     let lease = agent.lease();
     agent.deliver(&lease, 1);

@@ -71,7 +71,8 @@ fn a_registered_scene_says_what_is_still_to_be_sent() {
     let scene = answer.json();
     let id = scene["sceneId"].as_str().unwrap();
     let missing = |scene: &Value| {
-        let mut blobs: Vec<_> = scene["missingBlobs"].as_array().unwrap().iter().map(|blob| blob["sha256"].clone()).collect();
+        let mut blobs: Vec<_> =
+            scene["missingBlobs"].as_array().unwrap().iter().map(|blob| blob["sha256"].clone()).collect();
         blobs.sort_by_key(ToString::to_string);
         blobs
     };
@@ -114,7 +115,11 @@ fn of_many_files_that_have_not_come_five_are_named() {
     let scene = register(&farm, &manifest(&files)).json();
     let body = json!({"from": 1, "to": 2, "scene": scene["sceneId"]});
     let refused = Request::post("/render", body.to_string()).send(farm.address);
-    assert!(refused.text().contains("a.blend, tex0.png, tex1.png, tex2.png, tex3.png and 5 more"), "{}", refused.text());
+    assert!(
+        refused.text().contains("a.blend, tex0.png, tex1.png, tex2.png, tex3.png and 5 more"),
+        "{}",
+        refused.text()
+    );
 }
 
 #[test]

@@ -110,7 +110,8 @@ fn what_is_no_scene_is_refused_by_name() {
 fn what_a_zip_file_must_not_have_is_refused_by_name() {
     let farm = Farm::start();
     let blend = ("a.blend", BLEND);
-    let bad_paths = ["../b.png", "tex/../../b.png", "/etc/passwd", "tex\\b.png", "C:/b.png", "nul", "tex/aux.png", "b\u{1}"];
+    let bad_paths =
+        ["../b.png", "tex/../../b.png", "/etc/passwd", "tex\\b.png", "C:/b.png", "nul", "tex/aux.png", "b\u{1}"];
     for path in bad_paths {
         let shown = format!("{path:?}");
         assert_refused(&farm, "p.zip", &zip(&[blend, (path, b"x")]), &["p.zip", &shown]);

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse as _, Response};
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::problem::{Problem, ProblemKind};
 
+use crate::api::App;
 use crate::api::problem::{Failed, Path};
 use crate::api::receiving::{self, Cut, MAX_FILE_BYTES};
-use crate::api::App;
 use crate::api::served::{self, NoBytes, Stored, Wanted};
 use crate::blobs::{BlobError, Staged};
 use crate::intake::{self, Arrival};
@@ -156,7 +156,8 @@ async fn take_in(
     }
     let whole = staged.finish().await?;
     if whole.digest() != blob {
-        let text = format!("what came has the digest {}, not {blob}: nothing of it is kept, send it again", whole.digest());
+        let text =
+            format!("what came has the digest {}, not {blob}: nothing of it is kept, send it again", whole.digest());
         whole.discard();
         return Err(Failed::new(ProblemKind::DigestMismatch, StatusCode::UNPROCESSABLE_ENTITY, text));
     }
@@ -249,8 +250,17 @@ mod tests {
         assert_eq!((of(Some("bytes 3-9/10"), Some("7")), of(Some("bytes 3-9/10"), None)), (Ok(rest), Ok(rest)));
         assert_eq!(of(Some("bytes 0-0/1"), Some("1")), Ok(Part::Rest { first: 0, total_bytes: 1 }));
         for range in [
-            "bytes 3-8/10", "bytes 9-3/10", "bytes 3-9/*", "bytes */10", "bytes=3-9/10", "3-9/10", "bytes +3-9/10", "",
-            "bytes 3-18446744073709551615/0", "bytes 99999999999999999999-9/10", "bytes 2-9/10",
+            "bytes 3-8/10",
+            "bytes 9-3/10",
+            "bytes 3-9/*",
+            "bytes */10",
+            "bytes=3-9/10",
+            "3-9/10",
+            "bytes +3-9/10",
+            "",
+            "bytes 3-18446744073709551615/0",
+            "bytes 99999999999999999999-9/10",
+            "bytes 2-9/10",
         ] {
             assert!(of(Some(range), Some("7")).is_err(), "{range}");
         }

@@ -279,7 +279,8 @@ mod tests {
     #[test]
     fn no_project_is_so_much_larger_than_its_zip_file() {
         const MIB: u64 = 1024 * 1024;
-        for (size, total) in [(1, MIB), (MIB, 1024 * MIB), (10 * MIB, 2000 * MIB), (60 * 1024 * MIB, 100 * 1024 * MIB)] {
+        for (size, total) in [(1, MIB), (MIB, 1024 * MIB), (10 * MIB, 2000 * MIB), (60 * 1024 * MIB, 100 * 1024 * MIB)]
+        {
             assert_eq!(check_size(size, total.into()), Ok(()), "{size}, {total}");
         }
         assert!(matches!(check_size(42_000, (5 * 1024 * MIB).into()), Err(ProjectFault::Bomb { .. })));

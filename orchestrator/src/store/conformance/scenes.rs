@@ -81,9 +81,8 @@ pub(in crate::store) async fn a_job_needs_a_scene_that_is_all_there(bench: Bench
     let mut lacking = manifest(&["a.blend", "b.png"]);
     lacking.missing = vec!["//c.png".to_owned()];
     let scene = bench.store.keep_scene(lacking).await.unwrap().report.scene_id;
-    let submit = |missing_files| {
-        bench.store.submit(NewJob { missing_files, ..new_job(JobId::generate(), scene, range(1, 2)) })
-    };
+    let submit =
+        |missing_files| bench.store.submit(NewJob { missing_files, ..new_job(JobId::generate(), scene, range(1, 2)) });
     bench.store.blob_arrived(blob("a.blend")).await.unwrap();
     for missing_files in [MissingFiles::Refuse, MissingFiles::Allow] {
         match submit(missing_files).await {
@@ -143,7 +142,18 @@ pub(in crate::store) async fn what_nobody_needs_is_collected_and_nothing_else(be
     bench.sleep(DAY.as_secs());
     assert_eq!((forget().await.unwrap(), forget().await.unwrap()), (1, 0));
     assert_eq!(doom().await, sorted(&["unused.blend", "own.png"]));
-    assert_eq!(doom().await, bench.store.going_blobs().await.map(|mut going| { going.sort_unstable(); going }).unwrap());
+    assert_eq!(
+        doom().await,
+        bench
+            .store
+            .going_blobs()
+            .await
+            .map(|mut going| {
+                going.sort_unstable();
+                going
+            })
+            .unwrap()
+    );
     assert!(matches!(bench.store.scene(unused).await, Err(StoreError::UnknownScene(_))));
     assert_eq!(missing(&bench, used).await, []);
 }
@@ -209,10 +219,8 @@ pub(in crate::store) async fn a_removed_job_is_gone_at_once_and_erased_bit_by_bi
 pub(in crate::store) async fn jobs_that_ended_long_ago_are_removed(bench: Bench) {
     let idempotency = Idempotency { key: "one".to_owned(), body: Sha256Digest::of(b"") };
     let scene = bench.complete_scene(manifest(&["a.blend"])).await;
-    let with_key = || NewJob {
-        idempotency: Some(idempotency.clone()),
-        ..new_job(JobId::generate(), scene, range(1, 1))
-    };
+    let with_key =
+        || NewJob { idempotency: Some(idempotency.clone()), ..new_job(JobId::generate(), scene, range(1, 1)) };
     let keyed = bench.store.submit(with_key()).await.unwrap();
     assert_eq!(bench.store.submit(with_key()).await.unwrap(), keyed);
     let agent = bench.agent().await;

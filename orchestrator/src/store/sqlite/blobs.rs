@@ -39,11 +39,7 @@ const MISSED: &str = "/* pinned blob deleted */
 const AT_ONCE: u32 = 1000;
 
 pub(super) async fn standing(readers: &SqlitePool, blob: Sha256Digest) -> Result<BlobStanding, StoreError> {
-    let row = sqlx::query(STANDING)
-        .bind(&blob.as_bytes()[..])
-        .fetch_optional(readers)
-        .await
-        .map_err(database_error)?;
+    let row = sqlx::query(STANDING).bind(&blob.as_bytes()[..]).fetch_optional(readers).await.map_err(database_error)?;
     let Some(row) = row else { return Ok(BlobStanding::Missing) };
     match text(&row, "state")?.as_str() {
         "stored" => Ok(BlobStanding::Stored { size_bytes: count(&row, "size_bytes")? }),
@@ -86,7 +82,12 @@ pub(super) async fn stored(readers: &SqlitePool) -> Result<Vec<BlobRef>, StoreEr
 
 pub(super) async fn doom_untouched(tx: &mut Tx, untouched_for: Duration) -> Result<Vec<Sha256Digest>, StoreError> {
     for sql in [DOOM, FORGET] {
-        sqlx::query(sql).bind(tx.now_ms - as_ms(untouched_for)).bind(AT_ONCE).execute(&mut tx.conn).await.map_err(database_error)?;
+        sqlx::query(sql)
+            .bind(tx.now_ms - as_ms(untouched_for))
+            .bind(AT_ONCE)
+            .execute(&mut tx.conn)
+            .await
+            .map_err(database_error)?;
     }
     let rows = sqlx::query(GOING).fetch_all(&mut tx.conn).await.map_err(database_error)?;
     rows.iter().map(|row| digest(row, "sha256")).collect()

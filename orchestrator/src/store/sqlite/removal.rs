@@ -71,8 +71,12 @@ const fn has_ended(state: JobState) -> bool {
 }
 
 pub(super) async fn remove_ended(tx: &mut Tx, ended_for: Duration) -> Result<usize, StoreError> {
-    let rows =
-        sqlx::query(ENDED).bind(tx.now_ms - as_ms(ended_for)).bind(JOBS_AT_ONCE).fetch_all(&mut tx.conn).await.map_err(database_error)?;
+    let rows = sqlx::query(ENDED)
+        .bind(tx.now_ms - as_ms(ended_for))
+        .bind(JOBS_AT_ONCE)
+        .fetch_all(&mut tx.conn)
+        .await
+        .map_err(database_error)?;
     for row in &rows {
         remove(tx, job_id(row, "id")?).await?;
     }

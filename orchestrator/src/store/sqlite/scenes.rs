@@ -9,7 +9,9 @@ use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummar
 use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::columns::{as_integer, as_ms, count, database_error, digest, integer, moment, relative_path, scene_id, text};
+use super::columns::{
+    as_integer, as_ms, count, database_error, digest, integer, moment, relative_path, scene_id, text,
+};
 use super::writer::Tx;
 use crate::store::{KeptScene, Novelty, SceneFilter, SomePaths, StoreError};
 
@@ -79,12 +81,7 @@ async fn pin(tx: &mut Tx, scene: SceneId, manifest: &Manifest) -> Result<(), Sto
     let pairs: Vec<_> =
         manifest.blobs().iter().map(|blob| (blob.sha256.to_string(), as_integer(blob.size_bytes))).collect();
     let pairs = serde_json::to_string(&pairs).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
-    sqlx::query(KNOW_BLOBS)
-        .bind(pairs.clone())
-        .bind(tx.now_ms)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(database_error)?;
+    sqlx::query(KNOW_BLOBS).bind(pairs.clone()).bind(tx.now_ms).execute(&mut tx.conn).await.map_err(database_error)?;
     sqlx::query(PIN_BLOBS).bind(pairs).bind(key).execute(&mut tx.conn).await.map_err(database_error)?;
     let other = sqlx::query(OTHER_SIZE).bind(key).fetch_optional(&mut tx.conn).await.map_err(database_error)?;
     match other {

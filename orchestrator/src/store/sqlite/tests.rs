@@ -30,8 +30,7 @@ async fn the_lease_query_reads_only_jobs_with_work() {
     let times = LeaseTimes { ttl: TTL, heartbeat: HEARTBEAT, absence: HEARTBEAT };
     let file = folder.path().join("queue.sqlite");
     let clock = Arc::new(HeldClock::default());
-    let store =
-        SqliteStore::open(&file, times, clock, &TaskTracker::new(), CancellationToken::new()).await.unwrap();
+    let store = SqliteStore::open(&file, times, clock, &TaskTracker::new(), CancellationToken::new()).await.unwrap();
     let plans = grants::explain_next(&store.readers).await;
     assert!(plans[0].contains("jobs USING INDEX jobs_with_work"), "{plans:?}");
     assert!(plans.iter().all(|plan| !plan.contains("TEMP B-TREE")), "{plans:?}");
