@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use haywain_shared::job::{JobReport, JobState};
+use haywain_shared::scene::{Manifest, SceneId, SceneReport};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -73,6 +74,29 @@ impl Farm {
         let response = agent().post(self.url("/render")).send_json(body).unwrap();
         assert_eq!(response.status(), 202);
         response.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// Hands the orchestrator a scene of several files, as a client does.
+    pub(crate) fn give_scene(&self, manifest: &Manifest, root: &Path) -> SceneId {
+        let mut response = agent().post(self.url("/api/v1/scenes")).send_json(manifest).unwrap();
+        assert_eq!(response.status(), 201);
+        let report: SceneReport = response.body_mut().read_json().unwrap();
+        assert_eq!(report.missing_blobs.len(), manifest.blobs().len());
+        for file in &manifest.files {
+            let url = self.url(&format!("/api/v1/blobs/{}", file.sha256));
+            let response = agent().put(url).send(fs::read(root.join(&file.path)).unwrap()).unwrap();
+            assert!(response.status().is_success(), "{}", response.status());
+        }
+        report.scene_id
+    }
+
+    /// Hands the orchestrator a .blend.
+    pub(crate) fn give_blend(&self, path: &Path) -> SceneId {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let url = self.url(&format!("/api/v1/scenes/files/{name}"));
+        let mut response = agent().put(url).send(fs::read(path).unwrap()).unwrap();
+        assert!(response.status().is_success(), "{}", response.status());
+        response.body_mut().read_json::<SceneReport>().unwrap().scene_id
     }
 
     /// `GET /status/…` as a client of the tutorial reads it: the code and the body.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on is to fail")]
 
 mod blenders;
+mod cache;
 mod control;
 mod deaths;
 mod farm;

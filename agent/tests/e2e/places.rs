@@ -13,21 +13,21 @@ use crate::blenders::{BOTH, Kind, cold_frame, made_by};
 use crate::session::{TERMS, empty_folder, frame, start};
 
 /// A project of `scenes/projects.py`.
-struct Project {
+pub(crate) struct Project {
     folder: PathBuf,
 }
 
 impl Project {
-    fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self { folder: made_by("projects").join(name) }
     }
 
-    fn real_entry(&self) -> PathBuf {
+    pub(crate) fn real_entry(&self) -> PathBuf {
         self.folder.join("real/shot.blend")
     }
 
     /// As it arrives on a farm.
-    fn moved(&self) -> SceneFolder {
+    pub(crate) fn moved(&self) -> SceneFolder {
         let root = self.folder.join("moved");
         let places = serde_json::from_slice(&std::fs::read(self.folder.join("places.json")).unwrap()).unwrap();
         SceneFolder { entry: root.join("shot.blend"), root, places }

@@ -32,7 +32,7 @@ const BLOBS: usize = 6;
 const ROUNDS: usize = 25;
 const AT_ONCE: usize = 8;
 
-/// Numbers that look random and are the same each time (Steele, Lea and Flood's SplitMix64).
+/// Numbers that look random and are the same each time (Steele, Lea and Flood's `SplitMix64`).
 struct Dice(u64);
 
 impl Dice {

@@ -67,7 +67,7 @@ pub(super) enum StepName {
     Advisories,
     /// Documentation
     Doc,
-    /// The syntax of Python files
+    /// The syntax of Python files, and their rules
     Python,
     /// Everything compiles
     Build,
@@ -92,7 +92,7 @@ pub(super) const STEPS: [Step; 10] = [
     Step { name: StepName::Policy, what: "licences, duplicates and sources of dependencies", run: policy },
     Step { name: StepName::Advisories, what: "known faults of dependencies", run: advisories },
     Step { name: StepName::Doc, what: "cargo doc, warnings are errors", run: doc },
-    Step { name: StepName::Python, what: "the syntax of Python files", run: python },
+    Step { name: StepName::Python, what: "the syntax of Python files, and their rules", run: python },
     Step { name: StepName::Build, what: "cargo build", run: build },
     Step { name: StepName::Test, what: "cargo test, with Blender and bpy", run: test },
     Step { name: StepName::Chaos, what: "half a minute of faults", run: chaos },
@@ -135,7 +135,12 @@ fn python(workspace: &Workspace) -> anyhow::Result<Outcome> {
     for folder in ["agent", "client", "deploy", "xtask"] {
         tools::files_ending(&workspace.root.join(folder), "py", &mut files)?;
     }
-    passes(Command::new(bpy::interpreter(workspace)?).args(["-c", PARSE]).args(files))
+    passes(Command::new(bpy::interpreter(workspace)?).args(["-c", PARSE]).args(files))?;
+    // The rules of the driver that need no Blender.
+    let tests = workspace.root.join("agent/tests/driver");
+    passes(
+        Command::new(bpy::interpreter(workspace)?).args(["-m", "unittest", "discover", "--start-directory"]).arg(tests),
+    )
 }
 
 fn build(workspace: &Workspace) -> anyhow::Result<Outcome> {
