@@ -22,7 +22,6 @@ use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use self::holdings::{BlobStanding, Erased, KeptScene, Novelty, RemovedJob, SceneFilter, SomePaths};
