@@ -203,13 +203,13 @@ impl Book {
                     entry.ends = sent + self.ttl;
                 }
                 LeaseStanding::Readopted { grant } => {
-                    tracing::info!(lease = %lease_id, new = %grant.lease_id, frames = %grant.frames, "frame re-adopted");
                     entry.wanted.clear();
-                    // The frame that the heartbeat named may be finished by now, and another one in work: that one is
-                    // none of the new lease's, and can only be delivered under the old one.
-                    if entry.in_work.as_ref().is_some_and(|work| !grant.frames.contains(work.frame)) {
+                    // The frame that the heartbeat named may be out of work by now, rendered or failed under the old lease.
+                    // Nobody here would ever end the new one then: it is left unnamed, and so goes back.
+                    if !entry.in_work.as_ref().is_some_and(|work| grant.frames.contains(work.frame)) {
                         continue;
                     }
+                    tracing::info!(lease = %lease_id, new = %grant.lease_id, frames = %grant.frames, "frame re-adopted");
                     entry.successor = Some(grant.lease_id);
                     let successor = Entry {
                         wanted: vec![grant.frames],
@@ -367,6 +367,20 @@ mod tests {
         let held = book.held();
         assert_eq!((held.len(), held[0].lease_id, held[0].frame), (1, old.lease_id, Some(frame(4))));
         assert_eq!(book.rendered(old.lease_id), old.lease_id);
+    }
+
+    #[test]
+    fn a_frame_put_down_since_the_heartbeat_is_not_taken_up_again() {
+        let book = Book::new(Arc::new(HeldClock::default()), TTL);
+        let old = grant(1, 5);
+        let _ = book.begin(&old, seconds(0));
+        book.in_work(old.lease_id, frame(3), 0.9);
+        // The heartbeat leaves, naming frame 3; before its answer comes, that has failed.
+        assert_eq!(book.put_down(old.lease_id), old.lease_id);
+        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: grant(3, 3) }), seconds(0));
+        assert_eq!(book.standing(old.lease_id, frame(3)), Standing::Lost);
+        let held: Vec<_> = book.held().iter().map(|held| held.lease_id).collect();
+        assert_eq!(held, [old.lease_id]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Collector {
     pub async fn erase_removed_jobs(&self) -> Result<(), IntakeError> {
         for job in self.store.removed_jobs().await? {
             while self.store.erase_job(job.id).await? == Erased::Some {}
-            self.blobs.remove_job(job.id).await?;
+            self.blobs.remove_job(job.id, job.name.as_deref()).await?;
             self.store.job_erased(job.id).await?;
             tracing::info!(job = %job.id, "job erased");
         }
@@ -138,3 +138,6 @@ fn told(count: usize, what: &'static str) {
         tracing::info!(count, "{what}");
     }
 }
+
+#[cfg(test)]
+mod interleavings;

@@ -63,8 +63,8 @@ impl Orchestrator {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&database, times, clock.clone(), &tasks, writer_gone.clone()).await?);
         let blobs = Blobs::open_local(folder.path())?;
-        for (job, recorded) in store.unfinished_jobs().await? {
-            blobs.discard_unrecorded(job, &recorded)?;
+        for files in store.jobs_under_way().await? {
+            blobs.tidy(&files)?;
         }
         intake::reconcile(&*store, &blobs).await?;
         let keep =

@@ -46,9 +46,6 @@ pub enum ProblemKind {
     /// 409: so much of the blob is held as the header `Upload-Offset` says; go on from there.
     #[serde(rename = "urn:haywain:offset-mismatch")]
     OffsetMismatch,
-    /// 416: the file has no such bytes.
-    #[serde(rename = "urn:haywain:range-not-satisfiable")]
-    RangeNotSatisfiable,
     /// 422: a file is no whole image of the size that was said.
     #[serde(rename = "urn:haywain:invalid-output")]
     InvalidOutput,

@@ -74,7 +74,7 @@ impl Workspace {
 }
 
 /// The cargo that runs this program, else the one on PATH.
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 

@@ -1,4 +1,4 @@
-//! Scenes on this machine: [`blobs`] keeps their files, each once, [`scenes`] makes folders of them, and [`limits`] says
+//! Scenes on this machine: `blobs` keeps their files, each once, `scenes` makes folders of them, and `limits` says
 //! what goes when there are too many. What a session has open, or somebody is fetching, never goes; what one slot fetches
 //! no other does.
 //!

@@ -22,6 +22,9 @@ use crate::gate::Gate;
 use crate::script::{Fate, Script};
 use crate::world::World;
 
+/// What is said of a Blender that did not start.
+pub(crate) const NOT_STARTED: &str = "Blender did not start";
+
 /// Where one life of an agent gets its Blenders from.
 pub(crate) struct SimStudio {
     pub(crate) world: Arc<World>,
@@ -43,7 +46,7 @@ impl Studio for SimStudio {
         self.gate.pass().await;
         if !self.world.is_calm() && dice.happens(20) {
             self.world.log.count("Blenders that did not start");
-            return Err(Failure::new(Cause::Crashed, "Blender did not start"));
+            return Err(Failure::new(Cause::Crashed, NOT_STARTED));
         }
         let (world, script) = (Arc::clone(&self.world), Arc::clone(&self.script));
         Ok(Box::new(SimBlender { world, script, who: self.who.clone(), gate: self.gate.clone(), dice, alive: true }))
@@ -115,14 +118,15 @@ impl WarmBlender for SimBlender {
                 _ => {}
             }
         }
+        let name = format!("{frame}.png");
         if fate == Fate::LeavesRubbish {
             self.world.log.count("images cut short");
-            std::fs::write(directory.join("frame.png"), b"\x89PNG\r\n").unwrap();
+            std::fs::write(directory.join(&name), b"\x89PNG\r\n").unwrap();
         } else {
-            paint(&directory.join("frame.png"), frame, attempt);
+            paint(&directory.join(&name), frame, attempt);
         }
         self.world.log.note(format_args!("{} has rendered frame {frame}", self.who));
-        let file = RenderedFile { name: "frame.png".to_owned(), width: Some(4), height: Some(2) };
+        let file = RenderedFile { name, width: Some(4), height: Some(2) };
         Ok(Rendered { files: vec![file], render_ms, peak_memory_bytes: Some(1 << 30) })
     }
 

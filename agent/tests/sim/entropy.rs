@@ -3,6 +3,7 @@
 //! `getrandom`, as madsim does. Only the simulation's own thread is given a stream; all others get what is different each time.
 
 use std::cell::Cell;
+use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -30,6 +31,17 @@ fn draw() -> u64 {
     }
     STREAM.set(STREAM.get().wrapping_add(2));
     scrambled(STREAM.get())
+}
+
+/// What the runtime's next choices between what is ready would be. They depend on how many it has made, which is on each poll
+/// of a `select!`: two runs that agree in this have not only looked the same.
+pub(crate) async fn choices_to_come() -> u64 {
+    let mut choices = 0;
+    for _ in 0..u64::BITS {
+        let choice = tokio::select! { choice = ready(0) => choice, choice = ready(1) => choice };
+        choices = choices << 1 | choice;
+    }
+    choices
 }
 
 /// `SplitMix64`'s output function.

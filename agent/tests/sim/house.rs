@@ -78,8 +78,8 @@ impl House {
         let real = self.backstage.run(Box::pin(opening)).unwrap();
         let store = Arc::new(SimStore::new(real, self.backstage.clone(), clock, Arc::clone(&self.witness)));
         let blobs = Blobs::open_local(&self.folder).unwrap();
-        for (job, recorded) in store.unfinished_jobs().await.unwrap() {
-            blobs.discard_unrecorded(job, &recorded).unwrap();
+        for files in store.jobs_under_way().await.unwrap() {
+            blobs.tidy(&files).unwrap();
         }
         let default_scene = Some(scenes::take_in(scene, &blobs, &*store).await.unwrap());
         let app = App {

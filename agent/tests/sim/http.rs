@@ -112,10 +112,13 @@ fn form(meta: &str, files: Vec<PathBuf>) -> Result<Vec<Bytes>, String> {
         format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n")
     };
     let mut pieces: Vec<Bytes> = vec![format!("{}{meta}\r\n", part(UPLOAD_META_PART, "")).into()];
+    let mut between = "";
     for file in files {
         let content = std::fs::read(&file).map_err(|error| format!("reading {}: {error}", file.display()))?;
         let half = content.len() / 2;
-        pieces.push(part("file", "; filename=\"frame.png\"\r\nContent-Type: image/png").into());
+        let head = part("file", "; filename=\"frame.png\"\r\nContent-Type: image/png");
+        pieces.push(format!("{between}{head}").into());
+        between = "\r\n";
         pieces.push(Bytes::copy_from_slice(&content[..half]));
         pieces.push(Bytes::copy_from_slice(&content[half..]));
     }

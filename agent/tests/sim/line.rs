@@ -17,7 +17,6 @@ use crate::entropy::Dice;
 use crate::gate::Gate;
 use crate::http::{Answer, Damage, Outgoing};
 use crate::world::World;
-use crate::{HEARTBEAT_MS, POLL_MS};
 
 /// How long a download may stand still, as in the real transport.
 const IDLE_MS: u64 = 60_000;
@@ -155,8 +154,6 @@ impl Line {
                 }
             }
             ("heartbeat", 200) => {
-                // When the next one goes.
-                self.world.calendar.expect_at(self.world.calendar.now_ms() + HEARTBEAT_MS);
                 if let Ok(verdicts) = serde_json::from_slice(&answer.body) {
                     witness.heard_verdicts(&verdicts, sent_ms, answer.given_ms);
                 }
@@ -194,8 +191,6 @@ async fn carry(
         return fall_silent(&luck, caller, "connection refused").await;
     };
     world.house.gate.pass().await;
-    // Where the poll ends, if it is one.
-    calendar.expect_at(calendar.now_ms() + POLL_MS);
     let ends = (death.clone(), life.death.clone());
     let request = outgoing.into_request(Arc::clone(&calendar), luck.pause_ms, luck.damage, ends);
     let handling = async {

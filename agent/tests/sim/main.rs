@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Each seed runs in a process of its own: what the libraries count for the whole process (tokio draws the seeds of its
-//! runtimes from a counter) would make it run otherwise after other seeds. On a machine that is busy a seed has been seen to
-//! run otherwise late in its course all the same; which real time gets in there is not known yet.
+//! runtimes from a counter) would make it run otherwise after other seeds. In that process one thread works at a time: those
+//! of the store ([`backstage`]) and of files ([`stagehand`]) do so while the simulation's own waits for them, and so a seed
+//! runs the same on a busy machine as on an idle one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on is to fail")]
 
@@ -28,6 +29,7 @@ mod plan;
 mod run;
 mod script;
 mod seeds;
+mod stagehand;
 mod store;
 mod time;
 mod weather;

@@ -9,9 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::backstage::Backstage;
 use crate::entropy;
 use crate::run::Run;
+use crate::stagehand::{Curtain, Stagehand};
 
 /// The seeds that are tried when nobody says which.
 const SEEDS: Range<u64> = 0..40;
+/// The seeds that are run twice. Among what happens in them are freezes, after which much is to be done at once.
+const REPLAYED: [u64; 6] = [3, 5, 7, 8, 9, 17];
 /// Says which.
 const SEEDS_VARIABLE: &str = "HAYWAIN_SIM_SEEDS";
 /// Says which one a process is to run.
@@ -58,6 +61,19 @@ fn seeds() {
     assert!(failed.is_empty(), "{} of {seeds:?} failed: {failed:?}", failed.len());
 }
 
+/// A seed runs as it did before, to the last choice, also beside another process that is given the same processors.
+#[test]
+fn a_seed_runs_the_same_twice() {
+    for seed in REPLAYED {
+        let [once, again] = std::thread::scope(|scope| {
+            let runs = [(); 2].map(|()| scope.spawn(|| trace(&run_alone(seed))));
+            runs.map(|run| run.join().unwrap())
+        });
+        let differs = once.lines().zip(again.lines()).find(|(line, other)| line != other);
+        assert!(once == again, "seed {seed} runs otherwise the second time, from here: {differs:?}");
+    }
+}
+
 /// The one seed that a variable names: what [`seeds`] runs in a process of its own. Without the variable, the first.
 #[test]
 fn one_seed() {
@@ -74,14 +90,20 @@ fn one_seed() {
 fn simulate(seed: u64) -> Vec<String> {
     let folder = tempfile::Builder::new().prefix("haywain-sim").tempdir_in(fastest_folder()).unwrap();
     let (backstage, thread) = Backstage::open();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let stagehand = Stagehand::default();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    stagehand.serve(&mut runtime);
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let curtain = Curtain(stagehand);
     let log = runtime.block_on(async {
         let mut run = Run::new(seed, folder.path(), backstage);
         run.carry_out().await;
         run.end_well().await;
         run.world.house.kill();
+        run.world.log.note(format_args!("choices to come: {:016x}", entropy::choices_to_come().await));
         run.world.log.clone()
     });
+    drop(curtain);
     drop(runtime);
     thread.join().unwrap();
     for line in log.lines() {
@@ -99,6 +121,13 @@ fn run_alone(seed: u64) -> Output {
         .env(SEED_VARIABLE, seed.to_string())
         .output()
         .unwrap()
+}
+
+/// What a run has printed, without the test harness's last word, which is how long it took.
+fn trace(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (trace, _) = text.rsplit_once("test result:").expect("a verdict");
+    trace.to_owned()
 }
 
 fn parse(text: &str) -> Range<u64> {

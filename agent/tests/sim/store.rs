@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, KeptFrame, KeptScene, Lease, LeaseAsk,
-    NewJob, Registration, RemovedJob, RenderedFrame, SceneFilter, Store, StoreError,
+    AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
+    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneFilter, Store, StoreError,
 };
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
@@ -275,8 +276,12 @@ impl Store for SimStore {
         real.as_ref().map_or_else(|| self.silence.subscribe(), |real| real.events_made())
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError> {
-        pass_on!(self.unfinished_jobs())
+    async fn job_label(&self, job: JobId) -> Result<JobLabel, StoreError> {
+        pass_on!(self.job_label(job))
+    }
+
+    async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError> {
+        pass_on!(self.jobs_under_way())
     }
 
     fn work_made(&self) -> watch::Receiver<()> {

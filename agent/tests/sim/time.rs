@@ -1,9 +1,7 @@
-//! Virtual time. Everything that the simulation does has a millisecond of its own, so that nothing runs beside the file
-//! operations that tokio does on other threads while time stands still: they could end before or after it.
+//! Virtual time, in milliseconds.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haywain_agent::clock::BootClock;
@@ -13,15 +11,14 @@ use tokio::time::Instant;
 /// The moment that the simulated wall's clocks begin with: 2027-01-15T08:00:00Z.
 const WALL_START_MS: UnixMs = 1_800_000_000_000;
 
-/// The run's time, and which of its moments are taken.
+/// The run's time.
 pub(crate) struct Calendar {
     origin: Instant,
-    taken: Mutex<BTreeSet<u64>>,
 }
 
 impl Calendar {
     pub(crate) fn new() -> Self {
-        Self { origin: Instant::now(), taken: Mutex::default() }
+        Self { origin: Instant::now() }
     }
 
     /// Milliseconds since the run began.
@@ -29,27 +26,9 @@ impl Calendar {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Takes a moment that something else will come at.
-    pub(crate) fn expect_at(&self, at_ms: u64) {
-        self.taken.lock().unwrap().insert(at_ms);
-    }
-
-    /// Takes the first free moment from `after_ms` from now on.
-    fn take(&self, after_ms: u64) -> u64 {
-        let now_ms = self.now_ms();
-        let mut taken = self.taken.lock().unwrap();
-        *taken = taken.split_off(&now_ms);
-        let mut at_ms = now_ms + after_ms.max(1);
-        while !taken.insert(at_ms) {
-            at_ms += 1;
-        }
-        at_ms
-    }
-
-    /// Waits for so long, and perhaps a little longer.
+    /// Waits for so long, and for a moment at least.
     pub(crate) async fn pass(&self, ms: u64) {
-        let at_ms = self.take(ms);
-        tokio::time::sleep_until(self.origin + Duration::from_millis(at_ms)).await;
+        tokio::time::sleep_until(self.origin + Duration::from_millis(self.now_ms() + ms.max(1))).await;
     }
 }
 

@@ -101,7 +101,7 @@ impl Witness {
         }
     }
 
-    /// A lease was granted.
+    /// A lease was granted, or told again to who may not have heard of it: either way it has a full TTL.
     pub(crate) fn granted(&self, agent: AgentId, grant: &LeaseGrant) {
         let lease = self.log.name('L', grant.lease_id);
         let (job, agent_name) = (self.log.name('J', grant.job_id), self.log.name('A', agent));
@@ -114,7 +114,7 @@ impl Witness {
                 self.log.broken(format_args!("I2: {lease} has {job} frame {frame}, which is done"));
             }
         }
-        notes.leases.entry(lease_id).or_insert(LeaseNotes {
+        let told = notes.leases.entry(lease_id).or_insert(LeaseNotes {
             agent,
             job,
             frames,
@@ -124,6 +124,7 @@ impl Witness {
             as_of_ms: 0,
             successor: None,
         });
+        told.renewed_ms = now_ms;
     }
 
     /// A heartbeat was answered by the store.

@@ -7,7 +7,7 @@ mod problem;
 mod receiving;
 mod render;
 mod reply;
-mod serving;
+mod served;
 mod status;
 mod v1;
 

@@ -31,6 +31,10 @@ impl Failed {
         Self::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 
+    pub(super) fn not_found(detail: String) -> Self {
+        Self::new(ProblemKind::NotFound, StatusCode::NOT_FOUND, detail)
+    }
+
     pub(super) fn invalid(detail: String) -> Self {
         Self::new(ProblemKind::InvalidInput, StatusCode::BAD_REQUEST, detail)
     }
@@ -66,9 +70,10 @@ impl From<StoreError> for Failed {
             | StoreError::SceneIncomplete { .. }
             | StoreError::SceneLacksFiles { .. }
             | StoreError::OtherSize { .. } => (ProblemKind::InvalidInput, StatusCode::BAD_REQUEST),
-            StoreError::BlobGoing(_) => (ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
             StoreError::Inconsistent(_) => (ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR),
-            StoreError::Unavailable(_) => (ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+            StoreError::BlobGoing(_) | StoreError::Unavailable(_) => {
+                (ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE)
+            }
         };
         Self::new(kind, status, error.to_string())
     }

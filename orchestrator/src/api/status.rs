@@ -38,7 +38,8 @@ pub(super) async fn status(
     };
     match report {
         Ok(Some(mut report)) => {
-            report.output_folder = Some(app.blobs.folder_of(report.job_id).display().to_string());
+            report.output_folder =
+                Some(app.blobs.folder_of(report.job_id, report.name.as_deref()).display().to_string());
             answer(&headers, &report)
         }
         Ok(None) => reply::error(&headers, ProblemKind::NotFound, StatusCode::NOT_FOUND, "Job not found"),

@@ -1,21 +1,18 @@
-//! What is only true of files in a local folder: opening it, taking in a file from beside it, and telling people where
-//! their frames are.
+//! What is only true of files in a local folder: opening it, and taking in a file from beside it.
 
-use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use haywain_shared::digest::{Hasher, Sha256Digest};
-use haywain_shared::ids::JobId;
 use haywain_shared::scene::BlobRef;
 use object_store::local::LocalFileSystem;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 
 use super::staging::blocking;
-use super::{BlobError, Blobs, Staging, Whole, content_key, frames_key};
+use super::{BlobError, Blobs, Staging, Turns, Whole, content_key};
 
 /// How much of a file is read at once.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -28,7 +25,13 @@ impl Blobs {
             .with_fsync(true);
         let staging = Staging::open(&root.join("staged"))?;
         let alone = Arc::new(std::array::from_fn(|_| Mutex::new(())));
-        Ok(Self { objects: Arc::new(objects), root: Arc::from(root), staging, alone })
+        Ok(Self {
+            objects: Arc::new(objects),
+            root: Arc::from(root),
+            turns: Arc::new(Turns::default()),
+            staging,
+            alone,
+        })
     }
 
     /// Gives a file that has come in whole its name by content: from then on it is a blob. One that is here already is
@@ -66,39 +69,6 @@ impl Blobs {
 
     fn path_of(&self, digest: Sha256Digest) -> PathBuf {
         self.root.join(content_key(digest).as_ref())
-    }
-
-    /// Removes what uploads left in a job's folder that were cut off by the end of the last run: every file that is not in
-    /// `recorded`. Only right while no upload can be under way. It walks the folder itself: the object store does not list
-    /// what it was still writing.
-    pub fn discard_unrecorded(&self, job: JobId, recorded: &[String]) -> Result<(), BlobError> {
-        let recorded: HashSet<PathBuf> = recorded.iter().map(|key| self.root.join(key)).collect();
-        let mut folders = vec![self.folder_of(job)];
-        while let Some(folder) = folders.pop() {
-            let failed =
-                |source| BlobError::File { doing: "looking for unused files in", path: folder.clone(), source };
-            let entries = match std::fs::read_dir(&folder) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed(error)),
-            };
-            for entry in entries {
-                let path = entry.map_err(failed)?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if !recorded.contains(&path) {
-                    tracing::info!(%job, path = %path.display(), "removing a file that was never recorded");
-                    std::fs::remove_file(&path).map_err(failed)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The folder that a job's frames are in.
-    #[must_use]
-    pub fn folder_of(&self, job: JobId) -> PathBuf {
-        self.root.join(frames_key(job).as_ref())
     }
 }
 

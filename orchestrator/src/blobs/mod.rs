@@ -5,10 +5,12 @@
 //! frame with that key: two uploads of one frame never touch the same file.
 
 mod berths;
+mod folder;
 pub mod local;
 mod reading;
 mod removal;
 mod staging;
+mod turns;
 mod upload;
 
 use std::path::PathBuf;
@@ -16,14 +18,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use haywain_shared::digest::Sha256Digest;
+use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, RequestId};
 use haywain_shared::path::RelativePath;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use self::folder::JobFiles;
 pub use self::reading::Pieces;
 pub use self::staging::{OtherOffset, Staged, Staging, Whole};
+use self::turns::Turns;
 pub use self::upload::{FrameFileUpload, UploadError};
 
 /// Why a file could not be kept or found.
@@ -63,6 +68,7 @@ impl BlobError {
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
     root: Arc<std::path::Path>,
+    turns: Arc<Turns>,
     staging: Staging,
     /// One for each first byte of a digest: who has it may publish or delete blobs that begin so.
     alone: Arc<[Mutex<()>; 256]>,
@@ -80,9 +86,22 @@ impl Blobs {
         self.alone[usize::from(digest.as_bytes()[0])].lock().await
     }
 
+    /// A small file, whole.
+    pub async fn read_small(&self, key: &str) -> Result<Bytes, BlobError> {
+        let doing = "reading a thumbnail";
+        let key = Key::parse(key).map_err(|error| BlobError::storage(doing)(error.into()))?;
+        let found = self.objects.get(&key).await.map_err(BlobError::storage(doing))?;
+        found.bytes().await.map_err(BlobError::storage(doing))
+    }
+
     /// Begins to take in a file of a frame.
     pub async fn begin_frame_file(&self, job: JobId, name: RelativePath) -> Result<FrameFileUpload, BlobError> {
-        FrameFileUpload::begin(&*self.objects, frames_key(job), name).await
+        FrameFileUpload::begin(&*self.objects, outputs_key(job), name).await
+    }
+
+    /// Waits until nobody else records this frame: whoever has the turn shows and records it.
+    pub async fn turn(&self, job: JobId, frame: FrameNumber) -> impl Drop {
+        self.turns.take((job, frame)).await
     }
 
     /// Keeps a frame's thumbnail, and says under which key.
@@ -112,8 +131,8 @@ fn content_key(digest: Sha256Digest) -> Key {
     Key::from_iter(["blobs", &text[..2], &text])
 }
 
-fn frames_key(job: JobId) -> Key {
-    Key::from_iter(["frames", &job.to_string()])
+fn outputs_key(job: JobId) -> Key {
+    Key::from_iter(["outputs", &job.to_string()])
 }
 
 fn thumbnails_key(job: JobId) -> Key {

@@ -32,6 +32,13 @@ impl Blobs {
         self.read_key(&content_key(digest), range).await.map_err(unknown(digest))
     }
 
+    /// Some of the bytes of a frame's file. The range lies within its size.
+    pub async fn read_output(&self, key: &str, range: Range<u64>) -> Result<Pieces, BlobError> {
+        let failed = |source| BlobError::Storage { doing: "reading a frame", source };
+        let key = Key::parse(key).map_err(|error| failed(error.into()))?;
+        self.read_key(&key, range).await.map_err(failed)
+    }
+
     /// Some of the bytes under a key.
     async fn read_key(&self, key: &Key, range: Range<u64>) -> Result<Pieces, object_store::Error> {
         if range.is_empty() {

@@ -8,7 +8,7 @@ use haywain_shared::ids::JobId;
 use object_store::ObjectStoreExt as _;
 
 use super::staging::blocking;
-use super::{BlobError, Blobs, content_key, frames_key, thumbnails_key};
+use super::{BlobError, Blobs, content_key, outputs_key, thumbnails_key};
 
 impl Blobs {
     /// Removes a blob. Whoever does is alone with it.
@@ -20,9 +20,10 @@ impl Blobs {
     }
 
     /// Removes every file of a job.
-    pub async fn remove_job(&self, job: JobId) -> Result<(), BlobError> {
-        for key in [frames_key(job), thumbnails_key(job)] {
-            let folder = self.root.join(key.as_ref());
+    pub async fn remove_job(&self, job: JobId, name: Option<&str>) -> Result<(), BlobError> {
+        let stored = [outputs_key(job), thumbnails_key(job)].map(|key| self.root.join(key.as_ref()));
+        // The folder that people read goes first: what is in it are names for what is stored.
+        for folder in [self.folder_of(job, name)].into_iter().chain(stored) {
             let shown = folder.clone();
             blocking("removing", &shown, move || match std::fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

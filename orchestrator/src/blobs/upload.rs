@@ -64,11 +64,8 @@ pub struct FrameFileUpload {
 
 impl FrameFileUpload {
     pub(super) async fn begin(objects: &dyn ObjectStore, folder: Key, name: RelativePath) -> Result<Self, BlobError> {
-        // The last twelve digits of a version 7 UUID are random: 48 bits that tell apart the few uploads of one name.
-        let unique = RequestId::generate().to_string();
-        let marked = name.marked(&unique[unique.len() - 12..]);
         // Parsed, not converted: converting would write "ü" as "%C3%BC".
-        let key = Key::parse(format!("{folder}/{marked}"))
+        let key = Key::parse(format!("{folder}/{}/{name}", RequestId::generate()))
             .map_err(|error| BlobError::storage("naming a frame")(error.into()))?;
         let upload = objects.put_multipart(&key).await.map_err(BlobError::storage("beginning to write a frame"))?;
         let writer = WriteMultipart::new(upload);

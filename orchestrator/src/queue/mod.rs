@@ -2,6 +2,7 @@
 //! stands between a long poll and the store.
 
 pub mod carve;
+pub mod choose;
 pub mod pace;
 pub mod retry;
 pub mod state;

@@ -315,6 +315,15 @@ mod tests {
             (r#"{"from": 1, "to": 1e300}"#, "to: frame 1e+300 is outside"),
             (r#"{"from": 1, "to": 18446744073709551615}"#, "to: frame 18446744073709551615 is outside"),
             (r#"{"from": 0, "to": 1000000}"#, "1000001 frames are more than the 1000000"),
+            (r#"{"from": 1, "to": 2, "frames": "1-2"}"#, "give from and to, or frames, not both"),
+            (r#"{"from": 1, "frames": "1-2"}"#, "give from and to, or frames, not both"),
+            (r#"{"frames": 7}"#, "frames must be a string such as \"300,310-320x2\", not a number"),
+            (r#"{"frames": "1-"}"#, "frames: \"1-\" is no frame"),
+            (r#"{"frames": "1-20,9-5"}"#, "frames: in \"9-5\" the last frame is before the first"),
+            (r#"{"frames": "0-1000000"}"#, "1000001 frames are more than the 1000000"),
+            (r#"{"from": 1, "to": 9, "step": 0}"#, "step must be from 1 to 1000000, not 0"),
+            (r#"{"from": 1, "to": 1000000, "step": 2}"#, "the list has more than 100000 separate runs"),
+            (r#"{"from": 1, "to": 2, "allowMissing": 1}"#, "allowMissing must be true or false, not a number"),
             (r#"{"from": 1, "to": 2, "form": 1}"#, "there is no member \"form\"; the members are from, to"),
             (r#"{"from": 1, "to": 2, "batchSize": 0}"#, "batchSize must be from 1 to 1000, not 0"),
             (r#"{"from": 1, "to": 2, "priority": 1001}"#, "priority must be from -1000 to 1000, not 1001"),
@@ -338,6 +347,14 @@ mod tests {
     fn good_input_is_read_as_it_is_meant() {
         let bare = read(br#"{"from": -3, "to": 20.0}"#, 100).unwrap();
         assert_eq!(bare.frames.to_string(), "-3..20");
+        assert_eq!(bare.missing_files, MissingFiles::Refuse);
+        let listed = read(br#"{"frames": "300,310-320x5", "step": 1, "allowMissing": true}"#, 99).unwrap();
+        assert_eq!(
+            (listed.frames.to_string().as_str(), listed.missing_files),
+            ("300,310,315,320", MissingFiles::Allow)
+        );
+        let stepped = read(br#"{"from": 1, "to": 10, "step": 4}"#, 99).unwrap();
+        assert_eq!(stepped.frames.to_string(), "1,5,9");
         assert_eq!((bare.batch_size, bare.scene, bare.name), (DEFAULT_BATCH_SIZE, None, None));
         assert_eq!((bare.priority, bare.limits), (0, Limits::default()));
 

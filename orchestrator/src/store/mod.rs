@@ -11,26 +11,22 @@ mod holdings;
 mod presence;
 pub mod sqlite;
 mod terms;
+mod words;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
-use haywain_shared::frame_list::FrameList;
-use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
-use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobState, JobSummary, RecordedFrame};
-use haywain_shared::path::RelativePath;
-use haywain_shared::protocol::{
-    BlenderFacts, HeartbeatAnswer, HeldLease, LeaseGrant, MachineFacts, MachineSample, MissingFiles, UploadOutcome,
-};
+use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
+use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use self::holdings::{BlobStanding, Erased, KeptScene, Novelty, RemovedJob, SceneFilter, SomePaths};
-use crate::queue::submission::Limits;
+pub use self::words::*;
+use crate::blobs::JobFiles;
 
 /// Why the store did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -105,243 +101,6 @@ pub enum StoreError {
     /// The database could not do it. Nothing was changed; trying again later is right.
     #[error("the queue's database: {0}")]
     Unavailable(String),
-}
-
-/// A job to be queued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewJob {
-    /// Its id, drawn by the caller.
-    pub id: JobId,
-    /// What people call it.
-    pub name: Option<String>,
-    /// Its scene.
-    pub scene: SceneId,
-    /// Its frames.
-    pub frames: FrameList,
-    /// The most frames in a batch.
-    pub batch_size: u32,
-    /// What becomes of them when the scene wants files that are not there.
-    pub missing_files: MissingFiles,
-    /// Jobs of a higher one are served first.
-    pub priority: i32,
-    /// What its frames are allowed.
-    pub limits: Limits,
-    /// What the client called its submission, if it did.
-    pub idempotency: Option<Idempotency>,
-}
-
-/// What a client calls a submission that it may repeat.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idempotency {
-    /// The client's key.
-    pub key: String,
-    /// The digest of the submission that the key stands for.
-    pub body: Sha256Digest,
-}
-
-/// An agent that makes itself known.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Registration {
-    /// The agent.
-    pub agent: AgentId,
-    /// This life of it.
-    pub incarnation: Incarnation,
-    /// What people call it.
-    pub name: String,
-    /// What it told about itself.
-    pub facts: AgentFacts,
-}
-
-/// What an agent told about itself, as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentFacts {
-    /// Its slots when it registered.
-    pub slots: u32,
-    /// Its machine.
-    pub machine: MachineFacts,
-    /// Its Blenders.
-    pub blenders: Vec<BlenderFacts>,
-}
-
-/// A request for a lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseAsk {
-    /// Who asks.
-    pub agent: AgentId,
-    /// Which life of it.
-    pub incarnation: Incarnation,
-    /// The same id gets the same lease.
-    pub request: RequestId,
-    /// Memory that the machine could give to the slot.
-    pub memory_available_bytes: u64,
-    /// The scene that the slot's Blender has open.
-    pub warm: Option<SceneId>,
-    /// Scenes that lie whole on the machine.
-    pub cached: Vec<SceneId>,
-}
-
-/// A lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// Its id.
-    pub id: LeaseId,
-    /// Its place in the order of all grants.
-    pub epoch: u64,
-    /// The job.
-    pub job: JobId,
-    /// The job's scene.
-    pub scene: SceneId,
-    /// The batch.
-    pub frames: FrameRange,
-    /// The generation of all its frames.
-    pub generation: u32,
-    /// How long one frame may take.
-    pub frame_timeout: Option<Duration>,
-    /// How long Blender may do nothing.
-    pub stall_timeout: Option<Duration>,
-    /// What becomes of the frames when the scene wants files that are not there.
-    pub missing_files: MissingFiles,
-}
-
-impl From<Lease> for LeaseGrant {
-    fn from(lease: Lease) -> Self {
-        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            lease_id: lease.id,
-            epoch: lease.epoch,
-            job_id: lease.job,
-            scene: lease.scene,
-            frames: lease.frames,
-            generation: lease.generation,
-            frame_timeout_ms: lease.frame_timeout.map(ms),
-            stall_timeout_ms: lease.stall_timeout.map(ms),
-            missing_files: lease.missing_files,
-        }
-    }
-}
-
-/// An agent that lives, and what it holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Beat {
-    /// The agent.
-    pub agent: AgentId,
-    /// Which life of it.
-    pub incarnation: Incarnation,
-    /// Its place in the order of this life's heartbeats.
-    pub sequence: u64,
-    /// Its slots, now.
-    pub slots: u32,
-    /// Its machine, now.
-    pub sample: MachineSample,
-    /// The leases that it names. Only these are renewed.
-    pub held: Vec<HeldLease>,
-}
-
-/// A frame's output, stored and checked, about to be recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenderedFrame {
-    /// The lease that it was rendered under, live or ended.
-    pub lease: LeaseId,
-    /// The job that the agent took it for.
-    pub job: JobId,
-    /// The frame.
-    pub frame: FrameNumber,
-    /// The generation that the lease was granted for.
-    pub generation: u32,
-    /// How long the render took.
-    pub render_ms: u64,
-    /// The most memory that Blender has had, where known.
-    pub peak_memory_bytes: Option<u64>,
-    /// Its files: the picture first.
-    pub files: Vec<StoredFile>,
-    /// The key of its thumbnail among the blobs, if it has one.
-    pub thumbnail_key: Option<String>,
-}
-
-/// A file of a frame, where it lies among the blobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredFile {
-    /// Its name in the folder of the job's frames.
-    pub name: RelativePath,
-    /// Its key among the blobs.
-    pub blob_key: String,
-    /// Its size in bytes.
-    pub size_bytes: u64,
-    /// The digest of its content.
-    pub sha256: Sha256Digest,
-    /// Pixels across.
-    pub width: u32,
-    /// Pixels down.
-    pub height: u32,
-}
-
-/// A recorded frame, and where it lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptFrame {
-    /// The frame as its watchers see it.
-    pub report: RecordedFrame,
-    /// The keys of its files among the blobs, in the order of `report.files`.
-    pub blob_keys: Vec<String>,
-    /// The key of its thumbnail.
-    pub thumbnail_key: Option<String>,
-}
-
-/// An attempt that ended without a frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The lease.
-    pub lease: LeaseId,
-    /// The frame.
-    pub frame: FrameNumber,
-    /// Why.
-    pub cause: Cause,
-    /// The most memory that Blender has had, where known.
-    pub peak_memory_bytes: Option<u64>,
-    /// What the agent says about it.
-    pub message: String,
-    /// The end of Blender's log.
-    pub log_tail: String,
-}
-
-/// What somebody wants of a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobCommand {
-    /// End it: what is leased is stopped, what comes late is not wanted.
-    Cancel,
-    /// Lease nothing more of it; what is leased goes on.
-    Pause,
-    /// Lease it again.
-    Resume,
-    /// Try all its failed frames again, with their attempts forgiven.
-    RetryFailed,
-    /// Render these done frames anew, in a new generation.
-    Rerender(Vec<FrameRange>),
-    /// Serve it before jobs of a lower priority.
-    SetPriority(i32),
-}
-
-/// What its owner wants of an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentCommand {
-    /// Finish the frames in work and lease nothing more.
-    Drain,
-    /// Lease and work again; also ends being set aside.
-    Resume,
-    /// Get no work, until it is resumed.
-    SetAside,
-    /// Be no longer known, until it registers again. Only for one that is not there.
-    Forget,
-}
-
-/// Which jobs are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JobFilter {
-    /// Only those in this state.
-    pub state: Option<JobState>,
-    /// Only those older than this one.
-    pub before: Option<JobId>,
-    /// At most this many.
-    pub limit: u32,
 }
 
 /// What the queue keeps, and what may be done with it.
@@ -482,8 +241,12 @@ pub trait Store: Send + Sync + 'static {
     /// Changes each time that there are new events, after they have been committed.
     fn events_made(&self) -> watch::Receiver<()>;
 
-    /// Jobs that can still change, each with the keys of all the blobs that its frames refer to.
-    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError>;
+    /// What a job is called, and how far it is.
+    async fn job_label(&self, job: JobId) -> Result<JobLabel, StoreError>;
+
+    /// Jobs that were under way when this queue was last written to, and what they have on disk: those that can still change,
+    /// and those that ended shortly before.
+    async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError>;
 
     /// Changes each time that something has made work, after it has been committed.
     fn work_made(&self) -> watch::Receiver<()>;

@@ -115,7 +115,7 @@ impl Agent {
     }
 
     pub(crate) fn put(&self, lease: &Grant, frame: i64) -> Answer {
-        Upload::of(lease).put(self.to, &lease.id, frame)
+        Upload::of(lease).saying("name", format!("{frame:04}.png")).put(self.to, &lease.id, frame)
     }
 
     /// Delivers a frame, which must be recorded.

@@ -75,7 +75,7 @@ fn failed_frames_are_retried_and_done_ones_rendered_anew() {
     let mut upload = Upload::of(&again);
     upload.meta["generation"] = 2.into();
     assert_outcome(&upload.put(farm.address, &again.id, 2), "recorded");
-    assert_eq!(get(&farm, &format!("/jobs/{job}/frames?after=1")).json()["frames"][0]["generation"], 2);
+    assert_eq!(get(&farm, &format!("/jobs/{job}/frames?since=1")).json()["frames"][1]["generation"], 2);
     farm.status(&job).assert_plain("HTTP/1.1 200 OK", "Job completed");
 }
 

@@ -88,10 +88,18 @@ fn files_that_were_never_recorded_are_removed_at_the_start_and_no_others() {
     agent.deliver(&lease, 1);
     let recorded = farm.folder.frame_files();
     let folder = farm.stop();
-    let stray = folder.data().join("frames").join(&job).join("0002.abandoned.png");
+    let stray = folder.data().join("outputs").join(&job).join("another-upload").join("0002.png");
+    std::fs::create_dir(stray.parent().unwrap()).unwrap();
     std::fs::write(&stray, PNG).unwrap();
+    let shown = folder.data().join("frames").join(&job);
+    std::fs::remove_file(shown.join("0001.png")).unwrap();
+    std::fs::hard_link(&stray, shown.join("0002.png")).unwrap();
+    std::fs::write(shown.join("notes.txt"), "a person's").unwrap();
     let farm = Farm::on(folder);
     assert_eq!(farm.folder.frame_files(), recorded);
+    let mut names: Vec<_> = std::fs::read_dir(shown).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["0001.png", "notes.txt"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod agent;
 mod bad_input;
 mod blobs;
 mod control;
+mod downloads;
 mod durability;
 mod hostile;
 mod leases;

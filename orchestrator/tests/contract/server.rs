@@ -43,7 +43,7 @@ impl Folder {
 
     /// Every file that belongs to a frame, recorded or not.
     pub(crate) fn frame_files(&self) -> Vec<PathBuf> {
-        files_below(&self.data().join("frames"))
+        files_below(&self.data().join("outputs"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures, not tests. A figure depends on the machine and on what else it does.
 
 mod grant;
+mod seeds;
 mod spread;
 
 use clap::Subcommand;
@@ -10,11 +11,14 @@ use clap::Subcommand;
 pub(crate) enum Bench {
     /// The time that a submitted job takes to reach a waiting agent, on the loopback
     Grant(grant::Flags),
+    /// Seeds of the simulation, in release
+    Seeds(seeds::Flags),
 }
 
 /// Measures.
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Grant(flags) => grant::run(flags),
+        Bench::Seeds(flags) => seeds::run(flags),
     }
 }

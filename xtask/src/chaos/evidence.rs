@@ -192,7 +192,7 @@ impl<'a> Evidence<'a> {
                 let next = self.orchestrator.iter().find(|entry| {
                     let frames = journal::frames(&entry.text("frames"));
                     entry.says("batch leased")
-                        && entry.at + SLACK > expired.at
+                        && entry.at >= injection.begin
                         && entry.text("lease") != expired.text("lease")
                         && entry.text("job") == lease.job
                         && self.ids.get(&entry.text("agent")) != Some(&injection.agent)

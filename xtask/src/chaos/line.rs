@@ -373,7 +373,8 @@ mod tests {
         let corrupted = send(&line, &upload);
         let changed: Vec<_> = (0..upload.len()).filter(|at| corrupted[*at] != upload[*at]).collect();
         assert_eq!((corrupted.len(), changed), (upload.len(), vec![19 + DEPTH]));
-        assert_eq!(send(&line, &upload), b"");
+        // What came before the cut may have been echoed before the line was dead.
+        assert!(upload[..10].starts_with(&send(&line, &upload)));
         assert_eq!(send(&line, &upload), b"");
         assert_eq!(send(&line, &upload), upload);
         line.refuse();

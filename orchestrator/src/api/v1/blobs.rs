@@ -2,15 +2,16 @@
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use axum::http::header::CONTENT_RANGE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::problem::{Problem, ProblemKind};
 
+use crate::api::App;
 use crate::api::problem::{Failed, Path};
 use crate::api::receiving::{self, Cut, MAX_FILE_BYTES};
-use crate::api::{App, serving};
+use crate::api::served::{self, NoBytes, Stored, Wanted};
 use crate::blobs::{BlobError, Staged};
 use crate::intake::{self, Arrival};
 use crate::store::BlobStanding;
@@ -29,9 +30,7 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 pub(super) async fn head(State(app): State<App>, Path(blob): Path<Sha256Digest>) -> Result<Response, Failed> {
     if let BlobStanding::Stored { size_bytes } = app.store.blob(blob).await? {
         app.store.touch_blob(blob).await?;
-        let mut response = serving::answer(&serving::Asked::Whole, blob, size_bytes, Body::empty());
-        response.headers_mut().insert(CONTENT_LENGTH, size_bytes.into());
-        return Ok(response);
+        return Ok(served::answer(&stored(blob, size_bytes), &Wanted::Whole, None::<NoBytes>));
     }
     let held_bytes = app.blobs.staging().held(blob).await;
     Ok(at_offset(StatusCode::NOT_FOUND.into_response(), held_bytes))
@@ -48,7 +47,7 @@ pub(super) async fn head(State(app): State<App>, Path(blob): Path<Sha256Digest>)
     (status = 304, description = "The client has it"),
     (status = 400, description = "That is no digest", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "It is not here", body = Problem, content_type = "application/problem+json"),
-    (status = 416, description = "It has no such bytes", body = Problem, content_type = "application/problem+json"),
+    (status = 416, description = "It has no such bytes"),
 ))]
 pub(super) async fn get(
     State(app): State<App>,
@@ -61,9 +60,22 @@ pub(super) async fn get(
 /// A blob, as it is asked for.
 pub(in crate::api) async fn serve(app: &App, blob: Sha256Digest, headers: &HeaderMap) -> Result<Response, Failed> {
     let size_bytes = app.blobs.size_of(blob).await?;
-    let asked = serving::asked(headers, blob, size_bytes);
-    let pieces = app.blobs.read(blob, serving::bytes(&asked, size_bytes)).await?;
-    Ok(serving::answer(&asked, blob, size_bytes, Body::from_stream(pieces)))
+    let stored = stored(blob, size_bytes);
+    let wanted = served::wanted(headers, &stored);
+    let range = match &wanted {
+        Wanted::Whole => Some(0..size_bytes),
+        Wanted::Part(range) => Some(range.clone()),
+        Wanted::Nothing | Wanted::Impossible => None,
+    };
+    let pieces = match range {
+        Some(range) => Some(app.blobs.read(blob, range).await?),
+        None => None,
+    };
+    Ok(served::answer(&stored, &wanted, pieces))
+}
+
+const fn stored(blob: Sha256Digest, size_bytes: u64) -> Stored {
+    Stored { sha256: blob, size_bytes, content_type: "application/octet-stream" }
 }
 
 /// Sends a blob, or the rest of one
@@ -218,6 +230,8 @@ impl From<BlobError> for Cut {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::CONTENT_LENGTH;
+
     use super::*;
 
     #[test]

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::JobId;
-use haywain_shared::job::{AttemptList, FramePage, JobPage, JobReport, JobState};
+use haywain_shared::job::{AttemptList, JobPage, JobReport, JobState};
 use haywain_shared::problem::Problem;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::limits::limit;
+use super::{limit, must_exist};
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path, Query};
 use crate::queue::submission::MAX_PRIORITY;
@@ -23,18 +23,6 @@ pub(super) struct JobQuery {
     state: Option<JobState>,
     /// Only those older than this one: the last of the page before.
     before: Option<JobId>,
-    /// At most this many: 100 unless it is given, 1000 at most.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-}
-
-/// Which frames are wanted.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct FrameQuery {
-    /// Only those that were recorded after this cursor, which the page before has given; all of them unless it is given.
-    since: Option<u64>,
     /// At most this many: 100 unless it is given, 1000 at most.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -69,7 +57,7 @@ pub(super) struct Priority {
 
 async fn report(app: &App, job: JobId) -> Result<Json<JobReport>, Failed> {
     let mut report = app.store.job(job).await?.ok_or(StoreError::UnknownJob(job))?;
-    report.output_folder = Some(app.blobs.folder_of(job).display().to_string());
+    report.output_folder = Some(app.blobs.folder_of(job, report.name.as_deref()).display().to_string());
     Ok(Json(report))
 }
 
@@ -166,27 +154,6 @@ pub(super) async fn priority(
     control(&app, job, JobCommand::SetPriority(wanted.priority)).await
 }
 
-/// The recorded frames of a job, with their files
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/frames", tag = "jobs",
-    params(("job" = JobId, Path, description = "The job"), FrameQuery), responses(
-    (status = 200, description = "A page of frames, in the order that they were recorded in", body = FramePage),
-    (status = 400, description = "The id or a parameter is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
-))]
-pub(super) async fn frames(
-    State(app): State<App>,
-    Path(job): Path<JobId>,
-    Query(query): Query<FrameQuery>,
-) -> Result<Json<FramePage>, Failed> {
-    let since = query.since.unwrap_or(0);
-    let frames = app.store.frames(job, since, limit(query.limit)?).await?;
-    if frames.is_empty() {
-        report(&app, job).await?;
-    }
-    let cursor = frames.last().map_or(since, |frame| frame.place);
-    Ok(Json(FramePage { frames, cursor }))
-}
-
 /// Every attempt at a job's frames that has ended, with its log if it failed
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/attempts", tag = "jobs",
     params(("job" = JobId, Path, description = "The job"), AttemptQuery), responses(
@@ -201,7 +168,7 @@ pub(super) async fn attempts(
 ) -> Result<Json<AttemptList>, Failed> {
     let attempts = app.store.attempts(job, query.frame).await?;
     if attempts.is_empty() {
-        report(&app, job).await?;
+        must_exist(&app, job).await?;
     }
     Ok(Json(AttemptList { attempts }))
 }

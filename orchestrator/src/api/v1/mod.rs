@@ -2,25 +2,33 @@
 //! it, and by a page to try it.
 
 mod agents;
+mod archive;
 pub(super) mod blobs;
 mod events;
+mod frames;
 mod jobs;
-mod limits;
 mod removal;
 mod scenes;
 
 use axum::Router;
+use haywain_shared::ids::JobId;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::App;
+use super::problem::Failed;
 
 /// Where the OpenAPI document is served.
 const DOCUMENT: &str = "/api/v1/openapi.json";
 /// Where the page to try the API is served.
 const PAGE: &str = "/api/v1/docs";
+
+/// Items on a page unless the caller says how many.
+const DEFAULT_LIMIT: u32 = 100;
+/// The most items on a page.
+const MAX_LIMIT: u32 = 1000;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -34,6 +42,7 @@ const PAGE: &str = "/api/v1/docs";
     tags(
         (name = "jobs", description = "What is to be rendered, and how it stands"),
         (name = "scenes", description = "What jobs are made of: .blend files and what they need"),
+        (name = "frames", description = "What has been rendered, to be fetched"),
         (name = "agents", description = "The machines that render"),
         (name = "events", description = "What has changed, as it changes"),
     )
@@ -53,7 +62,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(jobs::retry))
         .routes(routes!(jobs::rerender))
         .routes(routes!(jobs::priority))
-        .routes(routes!(jobs::frames))
+        .routes(routes!(frames::list))
+        .routes(routes!(frames::one))
+        .routes(routes!(frames::file))
+        .routes(routes!(frames::image))
+        .routes(routes!(frames::thumbnail))
+        .routes(routes!(archive::archive))
         .routes(routes!(jobs::attempts))
         .routes(routes!(scenes::register, scenes::list))
         .routes(routes!(scenes::one))
@@ -71,6 +85,22 @@ fn described() -> OpenApiRouter<App> {
 pub(super) fn router() -> Router<App> {
     let (router, document) = described().split_for_parts();
     router.merge(SwaggerUi::new(PAGE).url(DOCUMENT, document))
+}
+
+/// How many items a page may have.
+fn limit(given: Option<u32>) -> Result<u32, Failed> {
+    let limit = given.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Failed::invalid(format!("limit must be from 1 to {MAX_LIMIT}, not {limit}")))
+    }
+}
+
+/// Says so if there is no such job.
+async fn must_exist(app: &App, job: JobId) -> Result<(), Failed> {
+    app.store.job_label(job).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use haywain_shared::scene::{Manifest, SceneId, ScenePage, SceneReport};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::limits::limit;
+use super::limit;
 use crate::api::App;
 use crate::api::body::{self, Unread};
 use crate::api::problem::{Failed, Json, Path, Query};

@@ -245,7 +245,11 @@ mod tests {
     fn chosen(paths: &[&str], wanted: Option<&str>) -> Result<String, String> {
         let paths: Vec<RelativePath> = paths.iter().map(|path| path.parse().unwrap()).collect();
         let all: Vec<_> = paths.iter().collect();
-        let blends: Vec<_> = all.iter().copied().filter(|path| path.as_str().ends_with(".blend")).collect();
+        let blends: Vec<_> = all
+            .iter()
+            .copied()
+            .filter(|path| path.as_str().rsplit_once('.').is_some_and(|(_, end)| end == "blend"))
+            .collect();
         let chosen = choose(&blends, &all, wanted.map(|wanted| wanted.parse().unwrap()));
         chosen.map(|path| path.to_string()).map_err(|fault| fault.to_string())
     }

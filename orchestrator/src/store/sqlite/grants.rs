@@ -17,6 +17,7 @@ use super::leases::LeaseRow;
 use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::writer::Tx;
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
+use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
 use crate::queue::retry::PICKY;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
@@ -31,8 +32,9 @@ const BY_REQUEST: &str = "/* lease by request */
     FROM leases JOIN jobs ON jobs.id = job_id WHERE agent_id = ?1 AND request_id = ?2";
 // In both: ?1 the agent, ?2 now, ?3 whether there are other agents, ?4 the memory that it has, ?5 the latest moment that
 // anything can be waiting for now: what is later is from before the wall's clock was set back.
-const NEXT_JOB: &str = "/* next job to lease from */
-    SELECT id AS job_id, scene_id, batch_size, pending, frame_timeout_ms, stall_timeout_ms, missing_files FROM jobs
+const NEXT_JOBS: &str = "/* next jobs to lease from */
+    SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms, missing_files
+    FROM jobs
     WHERE pending > 0 AND control = 'active'
         AND EXISTS (SELECT 1 FROM ranges WHERE ranges.job_id = jobs.id AND state = 'pending'
             AND (picky_until_ms IS NULL OR picky_until_ms <= ?2 OR picky_until_ms > ?5
@@ -40,7 +42,7 @@ const NEXT_JOB: &str = "/* next job to lease from */
                      AND (min_memory_bytes IS NULL OR min_memory_bytes < ?4))))
         AND (NOT ?3 OR NOT EXISTS (SELECT 1 FROM job_doubts
                  WHERE job_doubts.job_id = jobs.id AND job_doubts.agent_id = ?1 AND until_ms > ?2 AND until_ms <= ?5))
-    ORDER BY priority DESC, created_ms, id LIMIT 1";
+    ORDER BY priority DESC, created_ms, id LIMIT ?6";
 const NEXT_RANGE: &str = "/* next range to lease */
     SELECT first, last, generation FROM ranges
     WHERE job_id = ?6 AND state = 'pending'
@@ -99,24 +101,34 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
             .bind(as_integer(ask.memory_available_bytes))
             .bind(now_ms + as_ms(PICKY))
     };
-    let Some(row) = asking(NEXT_JOB).fetch_optional(&mut tx.conn).await.map_err(database_error)? else {
-        return Ok(None);
-    };
-    let job = job_id(&row, "job_id")?;
+    let rows = asking(NEXT_JOBS).bind(LOOKED_AT).fetch_all(&mut tx.conn).await.map_err(database_error)?;
+    let candidates = rows.iter().map(|row| candidate(row, &ask)).collect::<Result<Vec<_>, _>>()?;
+    let Some(row) = rows.get(choose(&candidates)) else { return Ok(None) };
+    let job = job_id(row, "job_id")?;
     let next =
         asking(NEXT_RANGE).bind(job.as_bytes().to_vec()).fetch_one(&mut tx.conn).await.map_err(database_error)?;
     let carve = Carve {
-        pending: count(&row, "pending")?,
+        pending: count(row, "pending")?,
         eligible_slots: company.slots,
         relative_speed: speed(tx, job, ask.agent).await?,
-        batch_size: small(&row, "batch_size")?,
+        batch_size: small(row, "batch_size")?,
     };
     let whole = Shelved::of(range(&next)?, small(&next, "generation")?);
     let frames = carve_off(tx, job, whole, batch_frames(carve)).await?;
-    let mut lease = lease_of(&row, LeaseId::generate(), frames, whole.generation)?;
+    let mut lease = lease_of(row, LeaseId::generate(), frames, whole.generation)?;
     lease.epoch = insert(tx, &lease, ask.agent, Origin::Request(ask.request)).await?;
     tx.lease_begins(lease.id, ask.agent);
     Ok(Some(lease))
+}
+
+fn candidate(row: &SqliteRow, ask: &LeaseAsk) -> Result<Candidate, StoreError> {
+    let scene = scene_id(row, "scene_id")?;
+    let nearness = match ask.warm {
+        Some(warm) if warm == scene => Nearness::Warm,
+        _ if ask.cached.contains(&scene) => Nearness::Cached,
+        _ => Nearness::Away,
+    };
+    Ok(Candidate { priority: integer(row, "priority")?, created_ms: integer(row, "created_ms")?, nearness })
 }
 
 /// Leases a frame to the agent that has it in work under a lease that has ended, if it is still pending in the same
@@ -270,7 +282,7 @@ async fn insert(tx: &mut Tx, lease: &Lease, agent: AgentId, origin: Origin) -> R
 pub(super) async fn explain_next(readers: &SqlitePool) -> Vec<String> {
     use sqlx::Row as _;
     let mut plans = Vec::new();
-    for sql in [NEXT_JOB, NEXT_RANGE] {
+    for sql in [NEXT_JOBS, NEXT_RANGE] {
         let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let rows = sqlx::query(sql).fetch_all(readers).await.unwrap();
         plans.push(rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; "));

@@ -8,14 +8,16 @@ use haywain_shared::job::EventKind;
 use sqlx::SqlitePool;
 
 use super::columns::{
-    as_integer, as_ms, count, database_error, digest, job_id, missing_files_word, optional_text, text,
+    as_integer, as_ms, count, database_error, digest, integer, job_id, missing_files_word, optional_text,
+    relative_path, text,
 };
 use super::events::{self, Subject};
 use super::scenes;
 use super::shelves::{Shelf, Shelved, shelve};
 use super::writer::Tx;
+use crate::blobs::JobFiles;
 use crate::queue::state::Control;
-use crate::store::{Idempotency, NewJob, StoreError};
+use crate::store::{Idempotency, JobLabel, NewJob, StoreError};
 
 const INSERT_JOB: &str = "/* insert job */
     INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed,
@@ -29,10 +31,15 @@ const CHANGE_COUNTS: &str = "/* change counts */
         started_ms = CASE WHEN ?3 > 0 THEN coalesce(started_ms, ?6) ELSE started_ms END,
         ended_ms = CASE WHEN control = 'cancelled' THEN ended_ms WHEN pending + ?2 + leased + ?3 = 0 THEN ?6 END
     WHERE id = ?1 RETURNING total, pending, leased, done, control";
-const UNFINISHED: &str = "/* unfinished jobs and their blobs */
-    SELECT jobs.id, frame_files.blob_key
-    FROM jobs LEFT JOIN frame_files ON frame_files.job_id = jobs.id
-    WHERE pending + leased > 0";
+const LABEL: &str = "/* label of a job */ SELECT name, recorded FROM jobs WHERE id = ?1 AND removed_ms IS NULL";
+// A minute is longer than any request goes on when the orchestrator is to stop.
+const UNDER_WAY: &str = "/* jobs under way and their files */
+    SELECT jobs.id, jobs.name, frames.current, frames.thumbnail_key, frame_files.name AS file, frame_files.blob_key
+    FROM jobs LEFT JOIN frames ON frames.job_id = jobs.id
+        LEFT JOIN frame_files ON frame_files.job_id = frames.job_id AND frame_files.frame = frames.frame
+            AND frame_files.generation = frames.generation
+    WHERE removed_ms IS NULL AND (pending + leased > 0 OR ended_ms >= (SELECT max(at_ms) FROM events) - 60000)
+    ORDER BY jobs.id, place, position";
 
 /// How many runs of a list are told in an event.
 const RUNS_TOLD: usize = 10;
@@ -124,11 +131,30 @@ pub(super) async fn change_counts(tx: &mut Tx, job: JobId, change: CountChange) 
     Ok(())
 }
 
-pub(super) async fn unfinished(readers: &SqlitePool) -> Result<Vec<(JobId, Vec<String>)>, StoreError> {
-    let rows = sqlx::query(UNFINISHED).fetch_all(readers).await.map_err(database_error)?;
-    let mut jobs: BTreeMap<JobId, Vec<String>> = BTreeMap::new();
+pub(super) async fn label(readers: &SqlitePool, job: JobId) -> Result<JobLabel, StoreError> {
+    let row = sqlx::query(LABEL)
+        .bind(&job.as_bytes()[..])
+        .fetch_optional(readers)
+        .await
+        .map_err(database_error)?
+        .ok_or(StoreError::UnknownJob(job))?;
+    Ok(JobLabel { name: optional_text(&row, "name")?, recorded: count(&row, "recorded")? })
+}
+
+pub(super) async fn under_way(readers: &SqlitePool) -> Result<Vec<JobFiles>, StoreError> {
+    let rows = sqlx::query(UNDER_WAY).fetch_all(readers).await.map_err(database_error)?;
+    let mut jobs: BTreeMap<JobId, JobFiles> = BTreeMap::new();
     for row in &rows {
-        jobs.entry(job_id(row, "id")?).or_default().extend(optional_text(row, "blob_key")?);
+        let job = job_id(row, "id")?;
+        let name = optional_text(row, "name")?;
+        let files = jobs.entry(job).or_insert_with(|| JobFiles { job, name, outputs: Vec::new(), others: Vec::new() });
+        files.others.extend(optional_text(row, "thumbnail_key")?);
+        let Some(key) = optional_text(row, "blob_key")? else { continue };
+        if integer(row, "current")? == 1 {
+            files.outputs.push((relative_path(row, "file")?, key));
+        } else {
+            files.others.push(key);
+        }
     }
-    Ok(jobs.into_iter().collect())
+    Ok(jobs.into_values().collect())
 }

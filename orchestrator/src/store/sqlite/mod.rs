@@ -47,9 +47,10 @@ use self::writer::Writer;
 use super::presence::{Life, Presence};
 use super::terms::Terms;
 use super::{
-    AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, KeptFrame, KeptScene, Lease, LeaseAsk,
-    NewJob, Registration, RemovedJob, RenderedFrame, SceneFilter, Store, StoreError,
+    AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
+    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneFilter, Store, StoreError,
 };
+use crate::blobs::JobFiles;
 use crate::clock::Clock;
 
 /// Heartbeats that an agent misses before its frames are begun elsewhere.
@@ -427,8 +428,12 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| Box::pin(leases::expire(tx, run_out, memory, clock))).await
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<(JobId, Vec<String>)>, StoreError> {
-        jobs::unfinished(&self.readers).await
+    async fn job_label(&self, job: JobId) -> Result<JobLabel, StoreError> {
+        jobs::label(&self.readers, job).await
+    }
+
+    async fn jobs_under_way(&self) -> Result<Vec<JobFiles>, StoreError> {
+        jobs::under_way(&self.readers).await
     }
 
     fn work_made(&self) -> watch::Receiver<()> {

@@ -1,0 +1,139 @@
+//! The line to the orchestrator: HTTP calls of `/api/v1` and `POST /render`, each tried once, with their answers sorted as
+//! [`CallError`] has it. It knows no files and prints nothing.
+
+mod agents;
+mod frames;
+mod jobs;
+mod scenes;
+
+use std::time::Duration;
+
+use haywain_shared::client::CallError;
+use haywain_shared::problem::{Problem, ProblemKind};
+use reqwest::header::{ACCEPT, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+pub use agents::AgentMove;
+pub use jobs::JobMove;
+pub use scenes::{BlobStanding, Piece, SceneSummary, Sent};
+
+/// How long to wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a short call may take, all in all.
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long an answer's body may stand still.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A line to one orchestrator. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Without a limit on silence, as that would also run while a request is being sent.
+    http: reqwest::Client,
+    downloads: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Api {
+    /// To the orchestrator at `server`. Opens no connection yet.
+    pub fn new(server: &Url, token: Option<String>) -> Result<Self, reqwest::Error> {
+        // Installed once for the process; an error says that somebody has installed one before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("haywain/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+        };
+        let downloads = builder().read_timeout(IDLE_TIMEOUT).build()?;
+        let base = server.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { http: builder().build()?, downloads, base, token })
+    }
+
+    /// The orchestrator's address, for people.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
+    fn request(&self, client: &reqwest::Client, method: Method, path: &str) -> RequestBuilder {
+        let request = client.request(method, format!("{}{path}", self.base)).header(ACCEPT, "application/json");
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// A short call that answers JSON.
+    async fn get<T: DeserializeOwned>(&self, call: &'static str, path: &str) -> Result<T, CallError> {
+        let request = self.request(&self.http, Method::GET, path).timeout(CALL_TIMEOUT);
+        json(call, self.accepted(call, request).await?).await
+    }
+
+    /// A short call with a JSON body.
+    async fn post(
+        &self,
+        call: &'static str,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<Response, CallError> {
+        let request = self.request(&self.http, Method::POST, path).timeout(CALL_TIMEOUT).json(body);
+        self.accepted(call, request).await
+    }
+
+    /// Sends, and sorts what is no success.
+    async fn accepted(&self, call: &'static str, request: RequestBuilder) -> Result<Response, CallError> {
+        sorted(call, self.send(call, request).await?).await
+    }
+
+    async fn send(&self, call: &'static str, request: RequestBuilder) -> Result<Response, CallError> {
+        request.send().await.map_err(|error| unreachable(call, &error))
+    }
+}
+
+/// Sorts an answer: a success, or which failure.
+async fn sorted(call: &'static str, response: Response) -> Result<Response, CallError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        return Err(CallError::Busy { call, status: status.as_u16(), retry_after: retry_after(&response) });
+    }
+    let text = response.text().await.unwrap_or_default();
+    // A proxy, or a plain answer, has words of its own.
+    let problem = serde_json::from_str(&text).unwrap_or_else(|_| Problem {
+        kind: ProblemKind::Other,
+        status: status.as_u16(),
+        detail: if text.trim().is_empty() { status.to_string() } else { text.chars().take(500).collect() },
+    });
+    Err(CallError::Refused { call, problem })
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+async fn json<T: DeserializeOwned>(call: &'static str, response: Response) -> Result<T, CallError> {
+    let status = response.status();
+    let body = response.bytes().await.map_err(|error| unreachable(call, &error))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| CallError::Unreadable { call, reason: format!("HTTP {status}, {error}") })
+}
+
+/// What the network said, all causes in a row.
+fn unreachable(call: &'static str, error: &reqwest::Error) -> CallError {
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !reason.ends_with(&text) {
+            reason = format!("{reason}: {text}");
+        }
+        source = cause.source();
+    }
+    CallError::Unreachable { call, reason }
+}

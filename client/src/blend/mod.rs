@@ -1,0 +1,11 @@
+//! Reads what little of a .blend the client must know without Blender: what kind of file it is, and which frames its
+//! scene renders. It never trusts a length that the file states: whatever is read at once is bounded.
+
+mod blocks;
+mod kind;
+mod sdna;
+mod stream;
+mod timeline;
+
+pub use kind::{FileKind, kind_of};
+pub use timeline::{BlendError, Timeline, timeline};

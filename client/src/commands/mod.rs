@@ -1,0 +1,62 @@
+//! The commands: each asks the orchestrator, and says what it answered.
+
+mod agents;
+mod download;
+mod jobs;
+mod logs;
+mod scenes;
+
+use clap::CommandFactory as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{AgentMove, Api, JobMove};
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::show::{Form, Show, say};
+use crate::{naming, settings, submit, watch};
+
+/// Runs the command that was given, until it is done or `stop` is cancelled.
+pub async fn run(cli: Cli, stop: CancellationToken) -> Outcome {
+    if let Command::Completions { shell } = cli.command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "haywain", &mut script);
+        say(String::from_utf8_lossy(&script).trim_end())?;
+        return Ok(Exit::Done);
+    }
+    let settings = settings::load(&cli.common.given())?;
+    let api = Api::new(&settings.server, settings.token)
+        .map_err(|error| Failure::error(format!("setting up the line to {}: {error}", settings.server)))?;
+    let show = Show::new(if cli.common.json { Form::Json } else { Form::Text });
+    let context = Context { api, show, stop };
+    match cli.command {
+        Command::Submit(args) => submit::run(&context, &args).await,
+        Command::Watch(args) => {
+            let job = context.unless_stopped("stopped", naming::job(&context.api, &args.job)).await?;
+            watch::watch(&context, job, args.out.as_deref()).await
+        }
+        command => context.unless_stopped("stopped", short(&context, command)).await,
+    }
+}
+
+/// Commands that end soon, and may be stopped anywhere.
+async fn short(context: &Context, command: Command) -> Outcome {
+    match command {
+        Command::Status(args) => jobs::status(context, &args.job).await,
+        Command::Jobs(args) => jobs::list(context, &args).await,
+        Command::Download(args) => download::run(context, &args).await,
+        Command::Logs(args) => logs::run(context, &args).await,
+        Command::Cancel(args) => jobs::control(context, &args.job, JobMove::Cancel).await,
+        Command::Pause(args) => jobs::control(context, &args.job, JobMove::Pause).await,
+        Command::Resume(args) => jobs::control(context, &args.job, JobMove::Resume).await,
+        Command::Retry(args) => jobs::control(context, &args.job, JobMove::Retry).await,
+        Command::Rerender(args) => jobs::rerender(context, &args).await,
+        Command::Priority(args) => jobs::priority(context, &args).await,
+        Command::Delete(args) => jobs::delete(context, &args.job).await,
+        Command::Agents => agents::list(context).await,
+        Command::Drain(args) => agents::control(context, &args.agent, AgentMove::Drain).await,
+        Command::Undrain(args) => agents::control(context, &args.agent, AgentMove::Undrain).await,
+        Command::Scenes(args) => scenes::list(context, args.limit).await,
+        Command::Submit(_) | Command::Watch(_) | Command::Completions { .. } => Ok(Exit::Done),
+    }
+}

@@ -1,0 +1,61 @@
+//! Which of the files at hand is meant by a path that does not exist here: the one whose path ends like it the longest.
+//! Never a guess between two.
+
+use super::text;
+
+/// What was found for a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TailMatch {
+    /// This one alone has the longest common tail, of so many parts.
+    One {
+        /// Its place among the candidates.
+        index: usize,
+        /// How many parts of both paths are the same.
+        parts: usize,
+    },
+    /// Several have it: nobody can say which.
+    Several,
+    /// Not even the name is there.
+    None,
+}
+
+/// Finds the file that is meant by `wanted` among `candidates`, which have forward slashes.
+pub(super) fn longest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> TailMatch {
+    let wanted_parts = text::parts(wanted);
+    let windows = text::is_of_windows(wanted) || wanted.contains('\\');
+    let same = |one: &str, other: &str| one == other || (windows && one.to_lowercase() == other.to_lowercase());
+    let mut best = TailMatch::None;
+    let mut most = 0;
+    for (index, candidate) in candidates.into_iter().enumerate() {
+        let tail = candidate.rsplit('/').zip(wanted_parts.iter().rev()).take_while(|(one, other)| same(one, other));
+        let parts = tail.count();
+        if parts > most {
+            (best, most) = (TailMatch::One { index, parts }, parts);
+        } else if parts == most && parts > 0 {
+            best = TailMatch::Several;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_tail_wins_and_a_tie_wins_nothing() {
+        let files = ["tex/wood/a.png", "tex/stone/a.png", "old/tex/stone/b.png", "tex/stone/b.png", "c.png"];
+        for (wanted, expected) in [
+            ("D:\\work\\stone\\a.png", TailMatch::One { index: 1, parts: 2 }),
+            ("D:\\work\\Wood\\A.PNG", TailMatch::One { index: 0, parts: 2 }),
+            ("/work/Wood/A.PNG", TailMatch::None),
+            ("/work/a.png", TailMatch::Several),
+            ("/x/old/tex/stone/b.png", TailMatch::One { index: 2, parts: 4 }),
+            ("/x/stone/b.png", TailMatch::Several),
+            ("E:\\c.png", TailMatch::One { index: 4, parts: 1 }),
+            ("/x/d.png", TailMatch::None),
+        ] {
+            assert_eq!(longest(wanted, files), expected, "{wanted}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A farm of real processes on loopback, in a folder of its own. Every process that it starts ends with it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use haywain_shared::job::JobReport;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
+
+/// An orchestrator, and the agents that a test starts for it.
+pub(crate) struct Farm {
+    folder: TempDir,
+    address: String,
+    _orchestrator: Process,
+}
+
+impl Farm {
+    pub(crate) fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut command = Command::new(program("haywain-orchestrator"));
+        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("orchestrator"));
+        let orchestrator = Process::start(command, &folder.path().join("orchestrator.log"));
+        let ready = orchestrator.wait_for_log("orchestrator ready");
+        let address = ready["listen"].as_str().unwrap().to_owned();
+        Self { folder, address, _orchestrator: orchestrator }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn agent(&self, name: &str, blender: &Path) -> Process {
+        let mut command = Command::new(program("haywain-agent"));
+        command.args(["--orchestrator", &self.url(), "--name", name, "--slots", "1", "--data-dir"]);
+        command.arg(self.folder.path().join(name)).arg("--blender").arg(blender);
+        Process::start(command, &self.folder.path().join(format!("{name}.log")))
+    }
+
+    pub(crate) fn job(&self, id: &str) -> JobReport {
+        let response = ureq::get(format!("{}/api/v1/jobs/{id}", self.url())).call();
+        response.unwrap().body_mut().read_json().unwrap()
+    }
+}
+
+/// Another package's program: cargo builds it for this package's tests only when it is told to.
+fn program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--package", "haywain-orchestrator", "--package", "haywain-agent"]);
+        assert!(command.status().unwrap().success(), "building the farm");
+    });
+    Path::new(env!("CARGO_BIN_EXE_haywain")).with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Waits for something to become true, looking often.
+pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A process that ends with this value, and its log.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn start(mut command: Command, log: &Path) -> Self {
+        for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HAYWAIN_")) {
+            command.env_remove(variable);
+        }
+        let file = File::options().create(true).append(true).open(log).unwrap();
+        command.args(["--log-format", "json"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        Self { child: command.spawn().unwrap(), log: log.to_owned() }
+    }
+
+    fn wait_for_log(&self, message: &str) -> Value {
+        wait(&format!("{message:?} in {}", self.log.display()), || {
+            let text = fs::read_to_string(&self.log).unwrap();
+            let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.find(|line| line["message"] == message)
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let text = fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<_> = text.lines().collect();
+            eprintln!("the end of {}:\n{}", self.log.display(), lines[lines.len().saturating_sub(30)..].join("\n"));
+        }
+    }
+}
