@@ -87,22 +87,24 @@ async fn strips_are_found() {
 
 #[tokio::test]
 async fn what_is_missing_is_named_as_the_artist_knows_it_or_done_without_where_that_is_allowed() {
-    let cases: [(&str, &[&str]); 4] = [
-        ("textures", &["windows.png", "absolute.png", "u.1001.png", "u.1002.png"]),
-        ("libraries", &["D:/Library/props.blend"]),
-        ("caches", &["D:/caches/moving.pc2", "/nowhere/sim"]),
-        ("strips", &["shots/p_0001.png"]),
+    // Of a strip, Blender 3.4 paints what is missing in the size that the file had; for elements that a script has appended, as
+    // ours has all but the first, that is a number that nobody has set, and it crashes on most of them.
+    let cases: [(&str, i32, &[&str]); 4] = [
+        ("textures", 7, &["windows.png", "absolute.png", "u.1001.png", "u.1002.png"]),
+        ("libraries", 7, &["D:/Library/props.blend"]),
+        ("caches", 7, &["D:/caches/moving.pc2", "/nowhere/sim"]),
+        ("strips", 1, &["shots/p_0001.png"]),
     ];
     for kind in BOTH {
         let folder = tempfile::tempdir().unwrap();
         let mut session = start(kind, &folder.path().join("blender")).await;
-        for (name, missing) in cases {
+        for (name, number, missing) in cases {
             let scene = SceneFolder { places: Vec::new(), ..Project::named(name).moved() };
             let failure = session.open(&scene, MissingFiles::Refuse).await.unwrap_err();
             assert_eq!(failure.cause, Cause::MissingFile, "{failure}");
             assert!(failure.message.contains("haywain submit"), "{failure}");
             let into = empty_folder(&folder, name);
-            let done = open_and_render(&mut session, &scene, MissingFiles::Allow, &into, 7).await;
+            let done = open_and_render(&mut session, &scene, MissingFiles::Allow, &into, number.into()).await;
             let (opened, rendered) = done.unwrap();
             for name in missing {
                 assert!(failure.message.contains(name), "{kind:?}: {failure}");
@@ -110,7 +112,7 @@ async fn what_is_missing_is_named_as_the_artist_knows_it_or_done_without_where_t
             }
             // It is another picture, or the tests above would prove nothing.
             let without = image::open(into.join(&rendered.files[0].name)).unwrap();
-            assert!(without != cold_frame(kind, &Project::named(name).real_entry(), 7), "{name} under {kind:?}");
+            assert!(without != cold_frame(kind, &Project::named(name).real_entry(), number), "{name} under {kind:?}");
         }
         session.end().await;
     }
