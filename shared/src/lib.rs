@@ -5,6 +5,7 @@ pub mod cause;
 pub mod client;
 pub mod config;
 pub mod digest;
+pub mod file_kind;
 pub mod folder;
 pub mod frame_list;
 pub mod frames;

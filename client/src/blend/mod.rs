@@ -7,5 +7,6 @@ mod sdna;
 mod stream;
 mod timeline;
 
-pub use kind::{FileKind, kind_of};
+pub use kind::kind_of;
+pub(crate) use kind::said;
 pub use timeline::{BlendError, Timeline, timeline};

@@ -16,13 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use haywain_shared::file_kind::FileKind;
 use haywain_shared::path::RelativePath;
 use haywain_shared::scene::Place;
 
 pub use expand::Shape;
 pub use resolve::{Mapping, Reference};
 
-use crate::blend::{self, FileKind};
+use crate::blend::{self, said};
 use layout::Plan;
 use resolve::{AtHand, How, Resolved};
 use text::Said;
@@ -78,7 +79,7 @@ pub enum Refusal {
         source: io::Error,
     },
     /// A file is named .blend and is none.
-    #[error("{} is not a .blend file but {kind}", path.display())]
+    #[error("{} is not a .blend file but {}", path.display(), said(.kind))]
     NotABlend {
         /// The file.
         path: PathBuf,

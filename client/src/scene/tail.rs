@@ -46,10 +46,10 @@ mod tests {
     fn the_longest_tail_wins_and_a_tie_wins_nothing() {
         let files = ["tex/wood/a.png", "tex/stone/a.png", "old/tex/stone/b.png", "tex/stone/b.png", "c.png"];
         for (wanted, expected) in [
-            ("D:\\work\\stone\\a.png", TailMatch::One { index: 1, parts: 2 }),
-            ("D:\\work\\Wood\\A.PNG", TailMatch::One { index: 0, parts: 2 }),
-            ("/work/Wood/A.PNG", TailMatch::None),
-            ("/work/a.png", TailMatch::Several),
+            ("D:\\shots\\stone\\a.png", TailMatch::One { index: 1, parts: 2 }),
+            ("D:\\shots\\Wood\\A.PNG", TailMatch::One { index: 0, parts: 2 }),
+            ("/shots/Wood/A.PNG", TailMatch::None),
+            ("/shots/a.png", TailMatch::Several),
             ("/x/old/tex/stone/b.png", TailMatch::One { index: 2, parts: 4 }),
             ("/x/stone/b.png", TailMatch::Several),
             ("E:\\c.png", TailMatch::One { index: 4, parts: 1 }),

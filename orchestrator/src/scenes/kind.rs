@@ -1,95 +1,17 @@
-//! What a file is, by its first bytes, whatever its name says.
+//! What is said to a client of a file that is not what it should be.
 
-use std::fmt;
+use haywain_shared::file_kind::FileKind;
 
-/// How many of a file's first bytes say what it is.
-pub const HEAD_BYTES: usize = 512;
-
-/// How the files begin that Blender reads as .blend: plain, compressed by Zstandard (RFC 8878), compressed by gzip
-/// (RFC 1952).
-const BLEND_SIGNATURES: [&[u8]; 3] = [b"BLENDER", &[0x28, 0xb5, 0x2f, 0xfd], &[0x1f, 0x8b]];
-/// A zip file with something in it, and an empty one.
-const ZIP_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
-/// How the stand-ins begin that Git LFS leaves where a file was not fetched.
-const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/";
-
-/// What a file is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// A .blend.
-    Blend,
-    /// A zip file.
-    Zip,
-    /// No bytes at all.
-    Empty,
-    /// A Git LFS pointer.
-    LfsPointer,
-    /// A page: what a server sends in place of a file, often.
-    Html,
-    /// Something else, that begins so.
-    Other(String),
-}
-
-impl Kind {
-    /// What a file is that begins so.
-    #[must_use]
-    pub fn of(head: &[u8]) -> Self {
-        let begins = |signatures: &[&[u8]]| signatures.iter().any(|signature| head.starts_with(signature));
-        let text = String::from_utf8_lossy(head.trim_ascii_start()).to_ascii_lowercase();
-        if head.is_empty() {
-            Self::Empty
-        } else if begins(&BLEND_SIGNATURES) {
-            Self::Blend
-        } else if begins(&ZIP_SIGNATURES) {
-            Self::Zip
-        } else if head.starts_with(LFS_POINTER) {
-            Self::LfsPointer
-        } else if ["<!doctype html", "<html", "<head", "<?xml"].iter().any(|tag| text.starts_with(tag)) {
-            Self::Html
-        } else if head.iter().all(|byte| *byte == 0) {
-            Self::Other("it begins with nothing but zeros".to_owned())
-        } else {
-            Self::Other(format!("it begins with {:?}", String::from_utf8_lossy(&head[..head.len().min(24)])))
+/// What a file is and what to do about it, to follow its name and a colon.
+pub(super) fn said(kind: &FileKind) -> &str {
+    match kind {
+        FileKind::Blend => "it is a .blend",
+        FileKind::Zip => "it is a zip file",
+        FileKind::Empty => "it is empty: was it saved whole?",
+        FileKind::LfsPointer => {
+            "it is a Git LFS pointer (git-lfs), not the file itself: run `git lfs pull` and send it again"
         }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Blend => "it is a .blend",
-            Self::Zip => "it is a zip file",
-            Self::Empty => "it is empty: was it saved whole?",
-            Self::LfsPointer => {
-                "it is a Git LFS pointer (git-lfs), not the file itself: run `git lfs pull` and send it again"
-            }
-            Self::Html => "it is an HTML page, as a server sends it in place of a file",
-            Self::Other(begins) => begins,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_told_apart_by_their_first_bytes() {
-        let cases: [(&[u8], Kind); 10] = [
-            (b"BLENDER-v304", Kind::Blend),
-            (b"BLENDER17-01v0500", Kind::Blend),
-            (&[0x28, 0xb5, 0x2f, 0xfd, 0], Kind::Blend),
-            (&[0x1f, 0x8b, 8, 0], Kind::Blend),
-            (b"PK\x03\x04rest", Kind::Zip),
-            (b"PK\x05\x06", Kind::Zip),
-            (b"", Kind::Empty),
-            (b"version https://git-lfs.github.com/spec/v1\noid sha256:abab\nsize 1234\n", Kind::LfsPointer),
-            (b"\r\n <!DOCTYPE HTML><title>404", Kind::Html),
-            (&[0; 40], Kind::Other("it begins with nothing but zeros".to_owned())),
-        ];
-        for (head, kind) in cases {
-            assert_eq!(Kind::of(head), kind, "{head:?}");
-        }
-        assert_eq!(Kind::of(b"P6 640 480").to_string(), "it begins with \"P6 640 480\"");
+        FileKind::Html => "it is an HTML page, as a server sends it in place of a file",
+        FileKind::Other(begins) => begins,
     }
 }

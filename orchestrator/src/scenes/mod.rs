@@ -6,11 +6,12 @@ mod project;
 
 use std::path::{Path, PathBuf};
 
+use haywain_shared::file_kind::{FileKind, HEAD_BYTES};
 use haywain_shared::path::{BadPath, RelativePath};
 use haywain_shared::scene::{Manifest, SceneId};
 use tokio::io::AsyncReadExt as _;
 
-use self::kind::{HEAD_BYTES, Kind};
+use self::kind::said;
 pub use self::project::ProjectFault;
 use crate::blobs::{BlobError, Blobs, Whole};
 use crate::intake::{self, IntakeError};
@@ -28,20 +29,20 @@ pub enum SceneError {
         source: std::io::Error,
     },
     /// It is no .blend.
-    #[error("the scene {name} is not a .blend file: {kind}")]
+    #[error("the scene {name} is not a .blend file: {}", said(.kind))]
     NotABlend {
         /// The file.
         name: String,
         /// What it is.
-        kind: Kind,
+        kind: FileKind,
     },
     /// It is neither a .blend nor a zip file.
-    #[error("{name} is neither a .blend file nor a zip file of a project: {kind}")]
+    #[error("{name} is neither a .blend file nor a zip file of a project: {}", said(.kind))]
     NeitherBlendNorZip {
         /// The file.
         name: String,
         /// What it is.
-        kind: Kind,
+        kind: FileKind,
     },
     /// An entry was named, and the file has none.
     #[error("{name} is one .blend file: entry is for zip files with several")]
@@ -110,17 +111,17 @@ pub async fn take_in_upload(
     store: &dyn Store,
 ) -> Result<KeptScene, SceneError> {
     let head = head_of(&whole, &name)?;
-    let manifest = match Kind::of(&head) {
-        Kind::Blend if entry.is_some() => {
+    let manifest = match FileKind::of(&head) {
+        FileKind::Blend if entry.is_some() => {
             whole.discard();
             return Err(SceneError::EntryOfABlend { name: name.to_string() });
         }
-        Kind::Blend => {
+        FileKind::Blend => {
             let manifest = Manifest::of_one_file(name, whole.size_bytes(), whole.digest());
             intake::keep(store, blobs, whole).await?;
             manifest
         }
-        Kind::Zip => {
+        FileKind::Zip => {
             let manifest = project::take_in(&name, entry, &whole, blobs, store).await;
             whole.discard();
             manifest?
@@ -143,8 +144,8 @@ fn head_of(whole: &Whole, name: &RelativePath) -> Result<Vec<u8>, SceneError> {
 }
 
 fn expect_blend(head: &[u8], name: &str) -> Result<(), SceneError> {
-    match Kind::of(head) {
-        Kind::Blend => Ok(()),
+    match FileKind::of(head) {
+        FileKind::Blend => Ok(()),
         kind => Err(SceneError::NotABlend { name: name.to_owned(), kind }),
     }
 }

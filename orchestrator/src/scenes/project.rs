@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 use bytes::Bytes;
+use haywain_shared::file_kind::{FileKind, HEAD_BYTES};
 use haywain_shared::path::RelativePath;
 use haywain_shared::scene::{Manifest, SceneFile};
 use tokio::sync::mpsc;
@@ -12,7 +13,6 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::SceneError;
-use super::kind::{HEAD_BYTES, Kind};
 use crate::blobs::{Blobs, Staged, Whole};
 use crate::intake;
 use crate::store::Store;
@@ -123,8 +123,8 @@ fn unpack(
                 .checked_sub(read as u64)
                 .ok_or_else(|| damaged(format!("it is larger than the {} bytes that it says", listed.size_bytes)))?;
             if is_first && listed.is_blend() {
-                let kind = Kind::of(&piece[..piece.len().min(HEAD_BYTES)]);
-                if kind != Kind::Blend {
+                let kind = FileKind::of(&piece[..piece.len().min(HEAD_BYTES)]);
+                if kind != FileKind::Blend {
                     return Err(ProjectFault::NotABlend { path: listed.path.clone(), kind });
                 }
             }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
+use haywain_shared::file_kind::FileKind;
 use haywain_shared::path::{BadPath, RelativePath};
 use haywain_shared::scene::MAX_FILES;
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::scenes::kind::Kind;
+use crate::scenes::kind::said;
 use crate::store::SomePaths;
 
 /// The most bytes that a project may have, unpacked.
@@ -81,12 +82,12 @@ pub enum ProjectFault {
         blends: SomePaths,
     },
     /// Something in it is called .blend and is none.
-    #[error("in it, {path} is not a .blend file: {kind}")]
+    #[error("in it, {path} is not a .blend file: {}", said(.kind))]
     NotABlend {
         /// Which.
         path: RelativePath,
         /// What it is.
-        kind: Kind,
+        kind: FileKind,
     },
 }
 
