@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use haywain_shared::client::CallError;
 use haywain_shared::ids::JobId;
+use haywain_shared::limits::MAX_NAME_BYTES;
 use haywain_shared::retry::{GaveUp, Patience, until_answered};
 use haywain_shared::scene::{BlobRef, Manifest, SceneFile, SceneId};
 use serde_json::{Map, Value, json};
@@ -24,8 +25,6 @@ use crate::show::{Bytes, Form, Show, Spinner, bytes, say, short};
 use crate::upload::{self, Watcher};
 use crate::watch::watch;
 
-/// The longest name of a job, in bytes.
-const MAX_NAME_BYTES: usize = 200;
 /// What Ctrl-C before the job is there comes to.
 const STOPPED: &str = "stopped before the job was submitted; submitting again goes on where this stopped";
 

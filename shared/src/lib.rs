@@ -1,6 +1,7 @@
 //! What Haywain's programs have in common: the words of the system as types, the wire between agent and
-//! orchestrator, and the habits of a well-behaved client. This crate knows no database and no Blender.
+//! orchestrator, and the habits of a well-behaved client. This crate knows no database and starts no Blender.
 
+pub mod blender_places;
 pub mod cause;
 pub mod client;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod frame_list;
 pub mod frames;
 pub mod ids;
 pub mod job;
+pub mod limits;
 pub mod logging;
 pub mod path;
 pub mod problem;

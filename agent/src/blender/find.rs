@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use haywain_shared::blender_places;
 use haywain_shared::protocol::{BlenderFacts, BlenderKind};
 use tokio::process::Command;
 
@@ -41,7 +42,7 @@ pub async fn blenders(named: &[PathBuf]) -> Result<Vec<Blender>, NotFound> {
         found.push(blender);
     }
     if named.is_empty() {
-        for path in usual_places() {
+        for path in blender_places::programs().into_iter().chain(blender_places::pythons()) {
             match ask(&path).await {
                 Ok(blender) => found.push(blender),
                 Err(reason) => tracing::debug!(path = %path.display(), reason, "not a Blender"),
@@ -88,52 +89,6 @@ async fn run(path: &Path, arguments: &[&str]) -> Result<String, String> {
     let errors = String::from_utf8_lossy(&output.stderr);
     let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     Err(format!("{}; {}", output.status, last.trim()))
-}
-
-/// Where a Blender may be: programs called blender on PATH, where each system's packages and archives put it, and the
-/// Pythons on PATH.
-fn usual_places() -> Vec<PathBuf> {
-    let suffix = std::env::consts::EXE_SUFFIX;
-    let on_path = |name: &str| {
-        let name = format!("{name}{suffix}");
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).map(|folder| folder.join(&name)).find(|file| file.is_file())
-    };
-    let mut places: Vec<PathBuf> = on_path("blender").into_iter().collect();
-    places.extend(installed());
-    places.extend(["python3", "python"].into_iter().filter_map(on_path));
-    let mut seen = std::collections::HashSet::new();
-    places.retain(|place| place.is_file() && seen.insert(place.canonicalize().unwrap_or_else(|_| place.clone())));
-    places
-}
-
-/// Blenders outside PATH.
-fn installed() -> Vec<PathBuf> {
-    if cfg!(windows) {
-        let programs = std::env::var_os("ProgramFiles").map(PathBuf::from).unwrap_or_default();
-        return in_folders_of(&programs.join("Blender Foundation"), "blender.exe");
-    }
-    if cfg!(target_os = "macos") {
-        let program = "Contents/MacOS/Blender";
-        return in_folders_of(Path::new("/Applications"), program);
-    }
-    let mut places: Vec<PathBuf> =
-        ["/usr/bin/blender", "/usr/local/bin/blender", "/snap/bin/blender"].map(PathBuf::from).into();
-    places.extend(in_folders_of(Path::new("/opt"), "blender"));
-    if let Some(home) = std::env::home_dir() {
-        places.extend(in_folders_of(&home, "blender"));
-    }
-    places
-}
-
-/// `program` in those folders of `parent` whose names begin with "blender", in whatever case.
-fn in_folders_of(parent: &Path, program: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
-    let folders = entries.filter_map(Result::ok).map(|entry| entry.path());
-    let blender_s = folders.filter(|folder| {
-        folder.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().starts_with("blender"))
-    });
-    blender_s.map(|folder| folder.join(program)).collect()
 }
 
 fn how_to_install() -> &'static str {

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::job::JobState;
+use haywain_shared::limits::MAX_PRIORITY;
 use url::Url;
 
 pub use submit::{FrameText, SubmitArgs};
@@ -200,7 +201,7 @@ pub struct PriorityArgs {
     #[arg(value_name = "JOB")]
     pub job: String,
     /// Jobs of a higher one are served first
-    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1000..=1000))]
+    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-i64::from(MAX_PRIORITY)..=i64::from(MAX_PRIORITY)))]
     pub priority: i32,
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use haywain_shared::frame_list::{FrameList, NotAFrameList};
 use haywain_shared::frames::FrameNumber;
+use haywain_shared::limits::{MAX_ATTEMPTS, MAX_BATCH_SIZE, MAX_PRIORITY, MAX_STEP};
 use haywain_shared::scene::SceneId;
 use haywain_shared::span::Span;
 
@@ -36,7 +37,7 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "N", requires = "from", value_parser = frame_number, allow_negative_numbers = true)]
     pub to: Option<FrameNumber>,
     /// Render every Nth frame of each range [default: 1; without frames: the scene's own]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_STEP)))]
     pub step: Option<u32>,
 
     /// What people call the job [default: the file's name]
@@ -44,13 +45,13 @@ pub struct SubmitArgs {
     pub name: Option<String>,
     /// Jobs of a higher one are served first, -1000 to 1000 [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "The job",
-        value_parser = clap::value_parser!(i32).range(-1000..=1000))]
+        value_parser = clap::value_parser!(i32).range(-i64::from(MAX_PRIORITY)..=i64::from(MAX_PRIORITY)))]
     pub priority: Option<i32>,
     /// The most frames that an agent takes at once [default: 5]
-    #[arg(long, value_name = "N", help_heading = "The job", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", help_heading = "The job", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH_SIZE)))]
     pub batch_size: Option<u32>,
     /// Failed attempts after which a frame is given up [default: 3]
-    #[arg(long, value_name = "N", help_heading = "The job", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", help_heading = "The job", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS)))]
     pub max_attempts: Option<u32>,
     /// How long one frame may take: seconds, or 15m, 2h [default: no limit]
     #[arg(long, value_name = "TIME", help_heading = "The job", value_parser = seconds)]

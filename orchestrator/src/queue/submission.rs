@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
+use haywain_shared::limits::{
+    MAX_ATTEMPTS, MAX_BATCH_SIZE, MAX_NAME_BYTES, MAX_PRIORITY, MAX_STEP, MAX_TIMEOUT_SECONDS,
+};
 use haywain_shared::protocol::MissingFiles;
 use haywain_shared::scene::SceneId;
 use serde_json::{Map, Value};
@@ -15,20 +18,8 @@ use super::retry::DEFAULT_MAX_ATTEMPTS;
 
 /// The upper bound on a batch when the job does not set one.
 pub const DEFAULT_BATCH_SIZE: u32 = 5;
-/// The largest upper bound that a job may set.
-pub const MAX_BATCH_SIZE: u32 = 1000;
-/// The highest priority that a job may have, and the lowest below 0.
-pub const MAX_PRIORITY: i32 = 1000;
-/// The most attempts that a job may give its frames.
-pub const MAX_ATTEMPTS: u32 = 100;
-/// The longest time limit that a job may set: thirty days, in seconds.
-pub const MAX_TIMEOUT_SECONDS: u64 = 30 * 24 * 3600;
 /// How long Blender may do nothing at a frame unless the job says otherwise.
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_mins(10);
-/// The largest step from one frame to the next.
-pub const MAX_STEP: u32 = 1_000_000;
-/// The longest name of a job, in bytes.
-pub const MAX_NAME_BYTES: usize = 200;
 
 /// A request that has been looked at and found good.
 #[derive(Debug, Clone, PartialEq, Eq)]

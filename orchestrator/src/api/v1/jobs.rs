@@ -4,6 +4,7 @@ use axum::extract::State;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::JobId;
 use haywain_shared::job::{AttemptList, JobPage, JobReport, JobState};
+use haywain_shared::limits::MAX_PRIORITY;
 use haywain_shared::problem::Problem;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +12,6 @@ use utoipa::{IntoParams, ToSchema};
 use super::{limit, must_exist};
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path, Query};
-use crate::queue::submission::MAX_PRIORITY;
 use crate::store::{JobCommand, JobFilter, StoreError};
 
 /// Which jobs are wanted.
