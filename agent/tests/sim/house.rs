@@ -120,7 +120,8 @@ impl House {
         let jobs: Vec<_> = self.witness.notes().jobs.iter().map(|(job, _)| *job).collect();
         for job in jobs {
             self.witness.adds_up(store.job(job).await);
-            self.witness.all_there(job, &store.frames(job, 0, 1000).await.unwrap());
+            let frames = store.frames(job, 0, 1000).await.unwrap();
+            self.witness.all_there(job, &frames.into_iter().map(|kept| kept.report).collect::<Vec<_>>());
         }
     }
 }

@@ -15,7 +15,7 @@ use haywain_orchestrator::store::{
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
-use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
+use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use tokio::sync::watch;
@@ -247,7 +247,7 @@ impl Store for SimStore {
         pass_on!(self.jobs(filter))
     }
 
-    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<RecordedFrame>, StoreError> {
+    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<KeptFrame>, StoreError> {
         pass_on!(self.frames(job, since, limit))
     }
 

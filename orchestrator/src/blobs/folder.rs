@@ -13,10 +13,15 @@ use std::path::{Path, PathBuf};
 use haywain_shared::ids::JobId;
 use haywain_shared::path::RelativePath;
 
+use super::local::files_below;
+use super::staging::blocking;
 use super::{BlobError, Blobs, outputs_key, thumbnails_key};
 
 /// The longest part of a job's name in its folder's, in bytes: its id and the file's name need room too.
 const MAX_NAME_BYTES: usize = 80;
+const SHOWING: &str = "showing a frame as";
+const REMOVING: &str = "removing";
+const LOOKING: &str = "looking for unused files in";
 /// What a link is called until it takes its place.
 const NEW: &str = "haywain-new";
 
@@ -42,23 +47,22 @@ impl Blobs {
 
     /// Puts outputs into the job's folder, in place of what has their names there.
     pub async fn show(&self, folder: PathBuf, outputs: Vec<(RelativePath, String)>) -> Result<(), BlobError> {
-        let root = self.root.clone();
-        blocking(move || {
-            outputs.iter().try_for_each(|(name, key)| {
-                let (path, output) = (folder.join(name), root.join(key));
-                link(&output, &path).map_err(|source| BlobError::File {
-                    doing: "showing a frame as",
-                    path: path.clone(),
-                    source,
-                })
-            })
-        })
-        .await
+        for (name, key) in outputs {
+            let (path, output) = (folder.join(name), self.root.join(key));
+            let shown = path.clone();
+            blocking(SHOWING, &shown, move || link(&output, &path)).await?;
+        }
+        Ok(())
     }
 
     /// Takes files out of the job's folder: they were shown and not recorded.
     pub async fn hide(&self, folder: PathBuf, names: Vec<RelativePath>) -> Result<(), BlobError> {
-        blocking(move || names.iter().try_for_each(|name| remove(&folder.join(name)))).await
+        for name in names {
+            let path = folder.join(name);
+            let shown = path.clone();
+            blocking(REMOVING, &shown, move || remove(&path)).await?;
+        }
+        Ok(())
     }
 
     /// Puts a job's folders right after an end in the midst of work: removes what uploads left that were never recorded, and
@@ -68,7 +72,7 @@ impl Blobs {
             files.outputs.iter().map(|(_, key)| key).chain(&files.others).map(|key| self.root.join(key)).collect();
         let folder = self.folder_of(files.job, files.name.as_deref());
         let outputs = self.root.join(outputs_key(files.job).as_ref());
-        for path in files_below(&outputs)? {
+        for path in files_below(&outputs).map_err(failed(LOOKING, &outputs))? {
             if recorded.contains(&path) {
                 continue;
             }
@@ -76,36 +80,24 @@ impl Blobs {
             // Its name is what comes behind the upload's own folder.
             let shown = path.strip_prefix(&outputs).ok().map(|path| path.components().skip(1).collect::<PathBuf>());
             if let Some(shown) = shown.map(|name| folder.join(name)).filter(|shown| same_file(shown, &path)) {
-                remove(&shown)?;
+                remove(&shown).map_err(failed(REMOVING, &shown))?;
             }
-            remove(&path)?;
+            remove(&path).map_err(failed(REMOVING, &path))?;
         }
-        for path in files_below(&self.root.join(thumbnails_key(files.job).as_ref()))? {
+        let thumbnails = self.root.join(thumbnails_key(files.job).as_ref());
+        for path in files_below(&thumbnails).map_err(failed(LOOKING, &thumbnails))? {
             if !recorded.contains(&path) {
-                remove(&path)?;
+                remove(&path).map_err(failed(REMOVING, &path))?;
             }
         }
         for (name, key) in &files.outputs {
             let (path, output) = (folder.join(name), self.root.join(key));
             if !same_file(&path, &output) {
-                link(&output, &path).map_err(|source| BlobError::File {
-                    doing: "showing a frame as",
-                    path: path.clone(),
-                    source,
-                })?;
+                link(&output, &path).map_err(failed(SHOWING, &path))?;
             }
         }
         Ok(())
     }
-}
-
-async fn blocking(work: impl FnOnce() -> Result<(), BlobError> + Send + 'static) -> Result<(), BlobError> {
-    let gone = |error: tokio::task::JoinError| BlobError::File {
-        doing: "working on",
-        path: PathBuf::from("frames"),
-        source: io::Error::other(error),
-    };
-    tokio::task::spawn_blocking(work).await.map_err(gone)?
 }
 
 /// Makes `path` the same file as `output`, in one step. A copy where the file system has no hard links.
@@ -113,42 +105,23 @@ fn link(output: &Path, path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)?;
     let new = folder.join(format!("{NEW}-{}", path.file_name().unwrap_or_default().to_string_lossy()));
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove(&new)?;
     if fs::hard_link(output, &new).is_err() {
         fs::copy(output, &new)?;
     }
     fs::rename(&new, path)
 }
 
-fn remove(path: &Path) -> Result<(), BlobError> {
+fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => {
-            Err(BlobError::File { doing: "removing", path: path.to_owned(), source })
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Every file below a folder; none when there is no such folder.
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>, BlobError> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let failed = |source| BlobError::File { doing: "looking for unused files in", path: folder.clone(), source };
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(failed(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    Ok(files)
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BlobError {
+    let path = path.to_owned();
+    move |source| BlobError::File { doing, path, source }
 }
 
 /// Whether two paths are one file. Where that can't be told they count as two.

@@ -9,7 +9,6 @@ use haywain_shared::digest::{Hasher, Sha256Digest};
 use haywain_shared::scene::BlobRef;
 use object_store::local::LocalFileSystem;
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::Mutex;
 
 use super::staging::blocking;
 use super::{BlobError, Blobs, Staging, Turns, Whole, content_key};
@@ -24,14 +23,8 @@ impl Blobs {
             .map_err(BlobError::storage("opening the folder for files"))?
             .with_fsync(true);
         let staging = Staging::open(&root.join("staged"))?;
-        let alone = Arc::new(std::array::from_fn(|_| Mutex::new(())));
-        Ok(Self {
-            objects: Arc::new(objects),
-            root: Arc::from(root),
-            turns: Arc::new(Turns::default()),
-            staging,
-            alone,
-        })
+        let (frame_turns, blob_turns) = (Arc::new(Turns::default()), Arc::new(Turns::default()));
+        Ok(Self { objects: Arc::new(objects), root: Arc::from(root), staging, frame_turns, blob_turns })
     }
 
     /// Gives a file that has come in whole its name by content: from then on it is a blob. One that is here already is
@@ -74,6 +67,18 @@ impl Blobs {
 
 fn blobs_below(folder: &Path) -> std::io::Result<Vec<BlobRef>> {
     let mut blobs = Vec::new();
+    for path in files_below(folder)? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(sha256) = name.and_then(|name| name.parse().ok()) {
+            blobs.push(BlobRef { sha256, size_bytes: path.metadata()?.len() });
+        }
+    }
+    Ok(blobs)
+}
+
+/// Every file below a folder; none when there is no such folder.
+pub(super) fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let entries = match std::fs::read_dir(&folder) {
@@ -82,15 +87,10 @@ fn blobs_below(folder: &Path) -> std::io::Result<Vec<BlobRef>> {
         };
         for entry in entries {
             let entry = entry?;
-            let metadata = entry.metadata()?;
-            if metadata.is_dir() {
-                folders.push(entry.path());
-            } else if let Some(sha256) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-                blobs.push(BlobRef { sha256, size_bytes: metadata.len() });
-            }
+            if entry.file_type()?.is_dir() { folders.push(entry.path()) } else { files.push(entry.path()) }
         }
     }
-    Ok(blobs)
+    Ok(files)
 }
 
 async fn read_pieces(path: &Path, mut each: impl AsyncFnMut(&[u8]) -> Result<(), BlobError>) -> Result<(), BlobError> {

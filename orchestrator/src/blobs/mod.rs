@@ -23,7 +23,6 @@ use haywain_shared::ids::{JobId, RequestId};
 use haywain_shared::path::RelativePath;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::folder::JobFiles;
 pub use self::reading::Pieces;
@@ -68,10 +67,11 @@ impl BlobError {
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
     root: Arc<std::path::Path>,
-    turns: Arc<Turns>,
     staging: Staging,
-    /// One for each first byte of a digest: who has it may publish or delete blobs that begin so.
-    alone: Arc<[Mutex<()>; 256]>,
+    /// Whose turn it is to record a frame.
+    frame_turns: Arc<Turns>,
+    /// Whose turn it is to publish or delete a blob.
+    blob_turns: Arc<Turns>,
 }
 
 impl Blobs {
@@ -82,8 +82,8 @@ impl Blobs {
     }
 
     /// Waits until nobody else publishes or deletes this blob, and keeps everybody else from it.
-    pub async fn alone_with(&self, digest: Sha256Digest) -> MutexGuard<'_, ()> {
-        self.alone[usize::from(digest.as_bytes()[0])].lock().await
+    pub async fn alone_with(&self, digest: Sha256Digest) -> impl Drop {
+        self.blob_turns.take(digest).await
     }
 
     /// A small file, whole.
@@ -101,7 +101,7 @@ impl Blobs {
 
     /// Waits until nobody else records this frame: whoever has the turn shows and records it.
     pub async fn turn(&self, job: JobId, frame: FrameNumber) -> impl Drop {
-        self.turns.take((job, frame)).await
+        self.frame_turns.take((job, frame)).await
     }
 
     /// Keeps a frame's thumbnail, and says under which key.

@@ -1,15 +1,13 @@
-//! Turns: two uploads of one frame are recorded one after the other, so that what is shown of it is what is recorded.
+//! Turns: what changes both a row and a file (recording a frame, publishing or deleting a blob) is done by one at a time for
+//! each frame and each blob, so that the two agree.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
-use haywain_shared::frames::FrameNumber;
-use haywain_shared::ids::JobId;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// How many frames can be recorded at once, at most: a few of all frames share a turn, which costs little and bounds the
-/// memory.
-const AT_ONCE: usize = 64;
+/// How many turns there are at once, at most: a few of all keys share one, which costs little and bounds the memory.
+const AT_ONCE: usize = 256;
 
 /// Whose turn it is.
 #[derive(Debug)]
@@ -22,10 +20,10 @@ impl Default for Turns {
 }
 
 impl Turns {
-    pub(super) async fn take(&self, frame: (JobId, FrameNumber)) -> OwnedMutexGuard<()> {
-        // Without a key of its own: the same frame waits at the same place in every run.
+    pub(super) async fn take(&self, key: impl Hash) -> OwnedMutexGuard<()> {
+        // Not a `RandomState`: the same key waits at the same place in every run.
         let mut hasher = DefaultHasher::new();
-        frame.hash(&mut hasher);
+        key.hash(&mut hasher);
         #[expect(clippy::cast_possible_truncation, reason = "only the remainder counts")]
         let place = hasher.finish() as usize % AT_ONCE;
         Arc::clone(&self.0[place]).lock_owned().await

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
-use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
+use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use tokio::sync::watch;
@@ -221,7 +221,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// The recorded frames of a job with their files, in the order that they were recorded in, after place `since`: at most
     /// `limit`.
-    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<RecordedFrame>, StoreError>;
+    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<KeptFrame>, StoreError>;
 
     /// A recorded frame and where its files lie; `None` while it is not done.
     async fn frame(&self, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError>;

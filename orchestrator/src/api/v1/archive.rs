@@ -114,13 +114,9 @@ impl Packing {
             let page = self.app.store.frames(self.job, since, FRAMES_AT_ONCE);
             let page = self.runtime.block_on(page).map_err(io::Error::other)?;
             let Some(last) = page.last() else { break };
-            since = last.place;
-            for frame in page.iter().filter(|frame| frame.place <= self.until).map(|frame| frame.frame) {
-                // Where its files lie; it may be rendered anew by now, and is left to the next archive then.
-                let kept = self.runtime.block_on(self.app.store.frame(self.job, frame)).map_err(io::Error::other)?;
-                if let Some(kept) = kept.filter(|kept| kept.report.place <= self.until) {
-                    self.add(&mut archive, &kept, &mut seen)?;
-                }
+            since = last.report.place;
+            for kept in page.iter().filter(|kept| kept.report.place <= self.until) {
+                self.add(&mut archive, kept, &mut seen)?;
             }
         }
         archive.finish()?.into_inner().flush()

@@ -49,6 +49,7 @@ pub(super) async fn list(
     if frames.is_empty() {
         must_exist(&app, job).await?;
     }
+    let frames: Vec<_> = frames.into_iter().map(|kept| kept.report).collect();
     let cursor = frames.last().map_or(since, |frame| frame.place);
     Ok(Json(FramePage { frames, cursor }))
 }

@@ -156,7 +156,7 @@ pub(in crate::store) async fn a_delivery_of_an_earlier_generation_is_superseded(
     assert_eq!(bench.deliver(&again, 1).await.unwrap(), UploadOutcome::Recorded);
     assert_eq!(bench.deliver(&old, 1).await.unwrap(), UploadOutcome::Superseded);
     let frames = bench.store.frames(job, 0, 10).await.unwrap();
-    assert_eq!(frames.iter().map(|frame| frame.generation).collect::<Vec<_>>(), [2]);
+    assert_eq!(frames.iter().map(|frame| frame.report.generation).collect::<Vec<_>>(), [2]);
 }
 
 pub(in crate::store) async fn a_drained_agent_gets_no_work_until_it_is_resumed(bench: Bench) {
@@ -222,8 +222,9 @@ pub(in crate::store) async fn lists_are_filtered_and_paged(bench: Bench) {
 
     let frames = bench.store.frames(finished, 1, 1).await.unwrap();
     assert_eq!(frames.len(), 1);
-    assert_eq!((frames[0].frame, frames[0].files[0].name.as_str()), (frame(2), "2.png"));
-    assert_eq!(frames[0].place, 2);
+    let report = &frames[0].report;
+    assert_eq!((report.frame, report.files[0].name.as_str()), (frame(2), "2.png"));
+    assert_eq!(report.place, 2);
     assert_eq!(bench.store.agents().await.unwrap()[0].agent_id, agent);
 }
 

@@ -190,7 +190,7 @@ pub(super) async fn page(
     job: JobId,
     since: u64,
     limit: u32,
-) -> Result<Vec<RecordedFrame>, StoreError> {
+) -> Result<Vec<KeptFrame>, StoreError> {
     let mut reading = readers.begin().await.map_err(database_error)?;
     let rows = sqlx::query(PAGE)
         .bind(&job.as_bytes()[..])
@@ -201,7 +201,7 @@ pub(super) async fn page(
         .map_err(database_error)?;
     let mut frames = Vec::with_capacity(rows.len());
     for row in &rows {
-        frames.push(kept(&mut reading, job, row).await?.report);
+        frames.push(kept(&mut reading, job, row).await?);
     }
     Ok(frames)
 }

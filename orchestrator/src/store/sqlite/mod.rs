@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
-use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary, RecordedFrame};
+use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -304,7 +304,7 @@ impl Store for SqliteStore {
         report::list(&self.readers, filter).await
     }
 
-    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<RecordedFrame>, StoreError> {
+    async fn frames(&self, job: JobId, since: u64, limit: u32) -> Result<Vec<KeptFrame>, StoreError> {
         frames::page(&self.readers, job, since, limit).await
     }
 
