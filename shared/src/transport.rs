@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use reqwest::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
 use reqwest::multipart::{Form, Part};
 use url::Url;
 
@@ -76,28 +76,38 @@ pub trait Transport: Send + Sync + 'static {
     async fn carry(&self, call: Call) -> Result<Reply, String>;
 }
 
+/// The two clients that every program of the farm calls the orchestrator by.
+#[derive(Debug, Clone)]
+pub struct HttpClients {
+    /// For calls, each of which says how long it may take.
+    pub calls: reqwest::Client,
+    /// The same, with a limit on silence. That limit also runs while a request is still being sent, so that it suits
+    /// downloads and nothing else.
+    pub downloads: reqwest::Client,
+}
+
+impl HttpClients {
+    /// Clients of a program that calls itself `user_agent`. Opens no connection yet.
+    pub fn new(user_agent: &str) -> Result<Self, reqwest::Error> {
+        // Installed once for the process; an error says that somebody has installed one before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || reqwest::Client::builder().user_agent(user_agent).connect_timeout(CONNECT_TIMEOUT);
+        Ok(Self { calls: builder().build()?, downloads: builder().read_timeout(IDLE_TIMEOUT).build()? })
+    }
+}
+
 /// HTTP by reqwest.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
-    http: reqwest::Client,
-    /// The same, with a limit on silence. That limit also runs while a request is still being sent, so that it suits
-    /// downloads and nothing else.
-    downloads: reqwest::Client,
+    http: HttpClients,
     base: String,
 }
 
 impl HttpTransport {
     /// To the orchestrator at `url`. Opens no connection yet.
     pub fn new(url: &Url) -> Result<Self, reqwest::Error> {
-        // Installed once for the process; an error says that somebody has installed one before, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("haywain-agent/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-        };
-        let downloads = builder().read_timeout(IDLE_TIMEOUT).build()?;
-        Ok(Self { http: builder().build()?, downloads, base: url.as_str().trim_end_matches('/').to_owned() })
+        let http = HttpClients::new(concat!("haywain-agent/", env!("CARGO_PKG_VERSION")))?;
+        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
     }
 }
 
@@ -106,8 +116,8 @@ impl Transport for HttpTransport {
     async fn carry(&self, call: Call) -> Result<Reply, String> {
         let url = format!("{}{}", self.base, call.path);
         let client = match call.limit {
-            Limit::Whole(_) => &self.http,
-            Limit::Idle => &self.downloads,
+            Limit::Whole(_) => &self.http.calls,
+            Limit::Idle => &self.http.downloads,
         };
         let request = match call.body {
             Body::Get => client.get(url),
@@ -120,11 +130,7 @@ impl Transport for HttpTransport {
             Limit::Idle => request,
         };
         let response = request.send().await.map_err(|error| in_full(&error))?;
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = retry_after(response.headers());
         let first_byte =
             response.headers().get(CONTENT_RANGE).and_then(|value| first_byte_of_range(value.to_str().ok()?));
         let status = response.status().as_u16();
@@ -148,12 +154,22 @@ pub fn first_byte_of_range(content_range: &str) -> Option<u64> {
     content_range.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
 }
 
-/// What the network said, all causes in a row.
-fn in_full(error: &reqwest::Error) -> String {
+/// When an answer asks to be called again, in whole seconds (RFC 9110, 10.2.3); its other form, a date, is passed over.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// What the network said, all causes in a row; what a cause repeats of the one before is said once.
+#[must_use]
+pub fn in_full(error: &reqwest::Error) -> String {
     let mut reason = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        reason = format!("{reason}: {cause}");
+        let text = cause.to_string();
+        if !reason.ends_with(&text) {
+            reason = format!("{reason}: {text}");
+        }
         source = cause.source();
     }
     reason

@@ -29,7 +29,7 @@ impl Api {
     ) -> Result<impl Stream<Item = Result<Bytes, CallError>> + use<>, CallError> {
         let call = "fetch a frame";
         let path = format!("/api/v1/jobs/{job}/frames/{frame}/files/{}", escaped(name));
-        let response = self.accepted(call, self.request(&self.downloads, Method::GET, &path)).await?;
+        let response = self.accepted(call, self.request(&self.http.downloads, Method::GET, &path)).await?;
         Ok(response.bytes_stream().map_err(move |error| unreachable(call, &error)))
     }
 }

@@ -44,7 +44,7 @@ impl Api {
     /// `POST /render`. Repeating it with its key is the same job.
     pub async fn render(&self, body: &Value, key: &str) -> Result<JobId, CallError> {
         let call = "submit the job";
-        let request = self.request(&self.http, Method::POST, "/render").header("Idempotency-Key", key);
+        let request = self.request(&self.http.calls, Method::POST, "/render").header("Idempotency-Key", key);
         let response = self.accepted(call, request.timeout(CALL_TIMEOUT).json(body)).await?;
         super::json::<Accepted>(call, response).await.map(|accepted| accepted.job_id)
     }
@@ -89,7 +89,8 @@ impl Api {
 
     /// Removes an ended job with its frames.
     pub async fn delete_job(&self, job: JobId) -> Result<(), CallError> {
-        let request = self.request(&self.http, Method::DELETE, &format!("/api/v1/jobs/{job}")).timeout(CALL_TIMEOUT);
+        let request =
+            self.request(&self.http.calls, Method::DELETE, &format!("/api/v1/jobs/{job}")).timeout(CALL_TIMEOUT);
         self.accepted("delete the job", request).await.map(drop)
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use haywain_shared::client::CallError;
 use haywain_shared::problem::{Problem, ProblemKind};
-use reqwest::header::{ACCEPT, RETRY_AFTER};
+use haywain_shared::transport::{HttpClients, in_full, retry_after};
+use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,21 +19,14 @@ use url::Url;
 
 pub use agents::AgentMove;
 pub use jobs::JobMove;
-pub use scenes::{BlobStanding, Piece, SceneSummary, Sent};
+pub use scenes::{BlobStanding, Piece, Sent};
 
-/// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a short call may take, all in all.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long an answer's body may stand still.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
-
 /// A line to one orchestrator. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Api {
-    /// Without a limit on silence, as that would also run while a request is being sent.
-    http: reqwest::Client,
-    downloads: reqwest::Client,
+    http: HttpClients,
     base: String,
     token: Option<String>,
 }
@@ -40,16 +34,9 @@ pub struct Api {
 impl Api {
     /// To the orchestrator at `server`. Opens no connection yet.
     pub fn new(server: &Url, token: Option<String>) -> Result<Self, reqwest::Error> {
-        // Installed once for the process; an error says that somebody has installed one before, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("haywain/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-        };
-        let downloads = builder().read_timeout(IDLE_TIMEOUT).build()?;
+        let http = HttpClients::new(concat!("haywain/", env!("CARGO_PKG_VERSION")))?;
         let base = server.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { http: builder().build()?, downloads, base, token })
+        Ok(Self { http, base, token })
     }
 
     /// The orchestrator's address, for people.
@@ -68,7 +55,7 @@ impl Api {
 
     /// A short call that answers JSON.
     async fn get<T: DeserializeOwned>(&self, call: &'static str, path: &str) -> Result<T, CallError> {
-        let request = self.request(&self.http, Method::GET, path).timeout(CALL_TIMEOUT);
+        let request = self.request(&self.http.calls, Method::GET, path).timeout(CALL_TIMEOUT);
         json(call, self.accepted(call, request).await?).await
     }
 
@@ -79,7 +66,7 @@ impl Api {
         path: &str,
         body: &(impl Serialize + Sync),
     ) -> Result<Response, CallError> {
-        let request = self.request(&self.http, Method::POST, path).timeout(CALL_TIMEOUT).json(body);
+        let request = self.request(&self.http.calls, Method::POST, path).timeout(CALL_TIMEOUT).json(body);
         self.accepted(call, request).await
     }
 
@@ -100,7 +87,7 @@ async fn sorted(call: &'static str, response: Response) -> Result<Response, Call
         return Ok(response);
     }
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(CallError::Busy { call, status: status.as_u16(), retry_after: retry_after(&response) });
+        return Err(CallError::Busy { call, status: status.as_u16(), retry_after: retry_after(response.headers()) });
     }
     let text = response.text().await.unwrap_or_default();
     // A proxy, or a plain answer, has words of its own.
@@ -112,11 +99,6 @@ async fn sorted(call: &'static str, response: Response) -> Result<Response, Call
     Err(CallError::Refused { call, problem })
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
 async fn json<T: DeserializeOwned>(call: &'static str, response: Response) -> Result<T, CallError> {
     let status = response.status();
     let body = response.bytes().await.map_err(|error| unreachable(call, &error))?;
@@ -124,16 +106,6 @@ async fn json<T: DeserializeOwned>(call: &'static str, response: Response) -> Re
         .map_err(|error| CallError::Unreadable { call, reason: format!("HTTP {status}, {error}") })
 }
 
-/// What the network said, all causes in a row.
 fn unreachable(call: &'static str, error: &reqwest::Error) -> CallError {
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !reason.ends_with(&text) {
-            reason = format!("{reason}: {text}");
-        }
-        source = cause.source();
-    }
-    CallError::Unreachable { call, reason }
+    CallError::Unreachable { call, reason: in_full(error) }
 }

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use haywain_shared::client::CallError;
-use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport};
+use haywain_shared::scene::{BlobRef, Manifest, ScenePage, SceneReport, SceneSummary};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap};
 use reqwest::{Method, StatusCode};
-use serde::{Deserialize, Serialize};
 
 use super::{Api, CALL_TIMEOUT};
 
@@ -43,47 +42,26 @@ pub struct Piece {
     pub from: u64,
 }
 
-/// A scene in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SceneSummary {
-    /// The scene.
-    pub scene_id: SceneId,
-    /// Its .blend.
-    pub entry: String,
-    /// How many files it has.
-    pub files: u64,
-    /// Their sizes together.
-    pub size_bytes: u64,
-    /// When it was registered, submitted or rendered last.
-    pub touched_at: jiff::Timestamp,
-    /// Whether all its files are there.
-    pub complete: bool,
-}
-
-#[derive(Deserialize)]
-struct SceneList {
-    scenes: Vec<SceneSummary>,
-}
-
 impl Api {
     /// Registers a scene; the answer names the blobs that are missing.
     pub async fn register_scene(&self, manifest: &Manifest) -> Result<SceneReport, CallError> {
         let call = "register the scene";
-        let request = self.request(&self.http, Method::POST, "/api/v1/scenes").timeout(REGISTER_TIMEOUT).json(manifest);
+        let request =
+            self.request(&self.http.calls, Method::POST, "/api/v1/scenes").timeout(REGISTER_TIMEOUT).json(manifest);
         super::json(call, self.accepted(call, request).await?).await
     }
 
     /// The scenes, youngest first.
     pub async fn scenes(&self, limit: u32) -> Result<Vec<SceneSummary>, CallError> {
-        self.get::<SceneList>("list scenes", &format!("/api/v1/scenes?limit={limit}")).await.map(|list| list.scenes)
+        self.get::<ScenePage>("list scenes", &format!("/api/v1/scenes?limit={limit}")).await.map(|page| page.scenes)
     }
 
     /// How much of a blob is there.
     pub async fn blob_standing(&self, blob: BlobRef) -> Result<BlobStanding, CallError> {
         let call = "look at a blob";
         let path = format!("/api/v1/blobs/{}", blob.sha256);
-        let response = self.send(call, self.request(&self.http, Method::HEAD, &path).timeout(CALL_TIMEOUT)).await?;
+        let response =
+            self.send(call, self.request(&self.http.calls, Method::HEAD, &path).timeout(CALL_TIMEOUT)).await?;
         match response.status() {
             StatusCode::OK => Ok(BlobStanding::Stored),
             StatusCode::NOT_FOUND => Ok(BlobStanding::Held(held(response.headers()).unwrap_or(0))),
@@ -96,7 +74,7 @@ impl Api {
         let call = "send a file";
         let Piece { blob: BlobRef { sha256, size_bytes }, from } = piece;
         let mut request = self
-            .request(&self.http, Method::PUT, &format!("/api/v1/blobs/{sha256}"))
+            .request(&self.http.calls, Method::PUT, &format!("/api/v1/blobs/{sha256}"))
             .header(CONTENT_LENGTH, size_bytes - from)
             .body(body);
         if from > 0 {

@@ -21,7 +21,7 @@ pub(super) async fn list(context: &Context, limit: u32) -> Outcome {
         ]);
         for scene in &scenes {
             table.row([
-                scene.entry.clone(),
+                scene.entry.to_string(),
                 scene.files.to_string(),
                 bytes(scene.size_bytes),
                 if scene.complete { "yes" } else { "no" }.to_owned(),

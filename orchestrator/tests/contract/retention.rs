@@ -66,11 +66,7 @@ fn a_frame_that_comes_in_for_a_removed_job_is_not_wanted() {
     let farm = Farm::start();
     let agent = Agent::registered(&farm, "barn");
     let job = farm.submit(&json!({"from": 1, "to": 1}));
-    let leases = [(); 3].map(|()| {
-        let lease = agent.lease();
-        agent.fail(&lease, 1, "timed_out", "it took an hour");
-        lease
-    });
+    let leases = agent.give_up();
     assert_eq!(farm.status(&job).status, 500);
     assert_no_content(&delete(&farm, &job));
     let answer = agent.put(&leases[0], 1);

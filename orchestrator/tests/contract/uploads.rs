@@ -189,11 +189,7 @@ fn a_frame_that_was_given_up_is_done_when_it_comes_after_all() {
     let farm = Farm::start();
     let agent = Agent::registered(&farm, "barn");
     let job = farm.submit(&json!({"from": 1, "to": 1}));
-    let leases = [(); 3].map(|()| {
-        let lease = agent.lease();
-        agent.fail(&lease, 1, "timed_out", "it took an hour");
-        lease
-    });
+    let leases = agent.give_up();
     assert_eq!((farm.status(&job).status, farm.counts(&job)), (500, [0, 0, 0, 1]));
     assert_outcome(&agent.put(&leases[0], 1), "recorded");
     farm.status(&job).assert_plain("HTTP/1.1 200 OK", "Job completed");
