@@ -81,6 +81,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         },
         studio: Arc::new(BlenderStudio {
             blender: blenders[0].clone(),
+            addons: settings.addons.clone(),
             patience: Patience::default(),
             tasks: tasks.clone(),
         }),

@@ -247,7 +247,8 @@ impl Book {
 mod tests {
     use haywain_shared::digest::Sha256Digest;
     use haywain_shared::ids::JobId;
-    use haywain_shared::protocol::MissingFiles;
+    use haywain_shared::options::RenderOptions;
+    use haywain_shared::protocol::InspectionWish;
 
     use super::*;
 
@@ -280,7 +281,8 @@ mod tests {
             generation: 1,
             frame_timeout_ms: None,
             stall_timeout_ms: None,
-            missing_files: MissingFiles::Refuse,
+            options: RenderOptions::default(),
+            inspection: InspectionWish::Known,
         }
     }
 
@@ -339,7 +341,7 @@ mod tests {
         let unwanted = book.begin(&old, seconds(0));
         book.in_work(old.lease_id, frame(3), 0.25);
         let new = grant(3, 3);
-        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: new.clone() }), seconds(0));
+        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: Box::new(new.clone()) }), seconds(0));
         assert_eq!(book.standing(old.lease_id, frame(4)), Standing::Lost);
         assert_eq!(book.standing(old.lease_id, frame(3)), Standing::Held);
         book.in_work(old.lease_id, frame(3), 0.75);
@@ -362,7 +364,7 @@ mod tests {
         // The heartbeat leaves, naming frame 3; before its answer comes, that is finished.
         assert_eq!(book.rendered(old.lease_id), old.lease_id);
         book.in_work(old.lease_id, frame(4), 0.0);
-        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: grant(3, 3) }), seconds(0));
+        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: Box::new(grant(3, 3)) }), seconds(0));
         assert_eq!(book.standing(old.lease_id, frame(5)), Standing::Lost);
         let held = book.held();
         assert_eq!((held.len(), held[0].lease_id, held[0].frame), (1, old.lease_id, Some(frame(4))));
@@ -377,7 +379,7 @@ mod tests {
         book.in_work(old.lease_id, frame(3), 0.9);
         // The heartbeat leaves, naming frame 3; before its answer comes, that has failed.
         assert_eq!(book.put_down(old.lease_id), old.lease_id);
-        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: grant(3, 3) }), seconds(0));
+        book.apply(verdict(old.lease_id, LeaseStanding::Readopted { grant: Box::new(grant(3, 3)) }), seconds(0));
         assert_eq!(book.standing(old.lease_id, frame(3)), Standing::Lost);
         let held: Vec<_> = book.held().iter().map(|held| held.lease_id).collect();
         assert_eq!(held, [old.lease_id]);

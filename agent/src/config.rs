@@ -64,6 +64,11 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_size: Option<Size>,
 
+    /// A folder of add-ons that jobs may name; none of them is enabled unless a job does
+    #[arg(long, env = "HAYWAIN_ADDONS", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addons: Option<PathBuf>,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +115,8 @@ pub struct Settings {
     pub max_outbox_mb: u64,
     /// How much room scenes may take on this machine; by its disk unless set.
     pub cache_size: Option<Size>,
+    /// Where add-ons lie that jobs may name.
+    pub addons: Option<PathBuf>,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,

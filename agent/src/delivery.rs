@@ -4,9 +4,11 @@
 use haywain_shared::cause::Cause;
 use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::ids::LeaseId;
+use haywain_shared::inspection::Inspection;
 use haywain_shared::problem::ProblemKind;
 use haywain_shared::protocol::{FailureReport, ReleaseRequest};
 use haywain_shared::retry::{GaveUp, until_answered};
+use haywain_shared::scene::SceneId;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,8 @@ pub enum Report {
     Failure(LeaseId, FailureReport),
     /// Frames go back without an attempt.
     Release(LeaseId, ReleaseRequest),
+    /// A scene was opened whose content nobody knew.
+    Inspection(SceneId, Box<Inspection>),
     /// Nothing more will come of this lease.
     BatchDone(LeaseId),
     /// Whoever waits for it knows that everything before it has been told.
@@ -56,6 +60,14 @@ impl Courier {
                 Report::Release(lease, request) => {
                     let told = self.tell(|| self.client.release(lease, &request)).await;
                     told.map(|answer| log_refusal("release", lease, answer))
+                }
+                Report::Inspection(scene, inspection) => {
+                    let told = self.tell(|| self.client.inspected(scene, &inspection)).await;
+                    told.map(|answer| {
+                        if let Err(error) = answer {
+                            tracing::warn!(%scene, %error, "the orchestrator does not take the inspection");
+                        }
+                    })
                 }
                 Report::BatchDone(lease) => {
                     let told = self.tell(|| self.client.complete(lease)).await;

@@ -1,18 +1,20 @@
 //! A slot: works off one batch after the other in a Blender that stays warm between them. It hands over what it has
 //! rendered and goes on at once; delivering is somebody else's work.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, MissingFiles, ReleaseRequest};
+use haywain_shared::options::{RenderOptions, Scripts};
+use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest};
 use haywain_shared::scene::SceneId;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::blender::session::{Failure, Rendered, Terms};
+use crate::blender::session::{Failure, Opening, Rendered, Terms};
 use crate::blender::studio::{Studio, WarmBlender};
 use crate::book::{Book, Standing};
 use crate::cache::{CacheError, SceneCache, SceneInUse};
@@ -60,13 +62,22 @@ pub struct Slot {
 /// A live Blender and the scene that it has open.
 struct Warm {
     blender: Box<dyn WarmBlender>,
+    household: Household,
     scene: Option<OpenScene>,
+}
+
+/// What a Blender cannot change, or leaves traces of, while it lives: only jobs that agree in it share one.
+#[derive(Debug, PartialEq, Eq)]
+struct Household {
+    scripts: Scripts,
+    addons: BTreeSet<String>,
+    color_config: Option<PathBuf>,
 }
 
 /// A scene that a Blender has open: its files stay on this machine meanwhile.
 struct OpenScene {
     id: SceneId,
-    missing_files: MissingFiles,
+    options: RenderOptions,
     _in_use: SceneInUse,
 }
 
@@ -274,20 +285,34 @@ impl Slot {
 
     /// A live session with the lease's scene open.
     async fn warmed_up(&mut self, grant: &LeaseGrant) -> Result<Warm, Failure> {
-        let wanted = (grant.scene, grant.missing_files);
-        let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(|scene| (scene.id, scene.missing_files) == wanted);
+        let is_wanted = |scene: &OpenScene| scene.id == grant.scene && scene.options == grant.options;
+        let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(is_wanted);
         if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
             return Ok(warm);
         }
         let in_use = self.shop.cache.scene(grant.scene, self.shop.leaving.stopping()).await;
         let in_use = in_use.map_err(|error| cache_failure(&error))?;
-        let mut warm = if let Some(warm) = self.warm.take() {
-            warm
-        } else {
-            let blender = self.shop.studio.start(&self.folder.join("blender")).await?;
-            Warm { blender, scene: None }
+        let household = Household {
+            scripts: grant.options.scripts,
+            addons: grant.options.addons.clone(),
+            color_config: in_use.folder().color_config.clone(),
         };
-        match open(&mut warm, grant, in_use).await {
+        let mut warm = match self.warm.take() {
+            Some(warm) if warm.household == household => warm,
+            other => {
+                if let Some(Warm { blender, .. }) = other {
+                    blender.end().await;
+                }
+                let folder = self.folder.join("blender");
+                let blender = self.shop.studio.start(&folder, household.color_config.as_deref()).await?;
+                Warm { blender, household, scene: None }
+            }
+        };
+        let opened = open(&mut warm, grant, in_use).await;
+        if let Some(inspection) = warm.blender.take_inspection() {
+            self.report(Report::Inspection(grant.scene, inspection));
+        }
+        match opened {
             Ok(()) => Ok(warm),
             Err(failure) => {
                 self.warm = Some(warm);
@@ -347,9 +372,10 @@ impl Slot {
 }
 
 async fn open(warm: &mut Warm, grant: &LeaseGrant, in_use: SceneInUse) -> Result<(), Failure> {
-    let (id, missing_files) = (grant.scene, grant.missing_files);
+    let id = grant.scene;
     warm.scene = None;
-    let opened = warm.blender.open(in_use.folder(), missing_files).await?;
+    let opened =
+        warm.blender.open(in_use.folder(), Opening { options: &grant.options, inspection: grant.inspection }).await?;
     tracing::info!(scene = %id, engine = opened.engine, formats = ?opened.formats, notes = ?opened.notes, "scene opened");
     if let Some(format) = opened.formats.iter().find(|format| !CHECKED_FORMATS.contains(&format.as_str())) {
         let message = format!(
@@ -358,7 +384,7 @@ async fn open(warm: &mut Warm, grant: &LeaseGrant, in_use: SceneInUse) -> Result
         );
         return Err(Failure::new(Cause::BadScene, message));
     }
-    warm.scene = Some(OpenScene { id, missing_files, _in_use: in_use });
+    warm.scene = Some(OpenScene { id, options: grant.options.clone(), _in_use: in_use });
     Ok(())
 }
 

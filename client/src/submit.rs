@@ -189,7 +189,8 @@ async fn manifest_of(context: &Context, assembly: &Assembly) -> Outcome<(Manifes
         sources.insert(blob, source.clone());
     }
     let missing = assembly.missing.iter().map(|missing| missing.path.clone()).collect();
-    let manifest = Manifest { entry: assembly.entry.clone(), files, places: assembly.places.clone(), missing };
+    let manifest =
+        Manifest { entry: assembly.entry.clone(), files, places: assembly.places.clone(), color_config: None, missing };
     manifest.check().map_err(|fault| Failure::refused(fault.to_string()))?;
     Ok((manifest, sources))
 }

@@ -10,6 +10,8 @@ CREATE TABLE scenes (
     size_bytes  INTEGER NOT NULL,
     -- How many paths the .blend wants that nobody could supply.
     lacking     INTEGER NOT NULL,
+    -- What the first agent that opened it has found in it, as JSON.
+    inspection  TEXT,
     created_ms  INTEGER NOT NULL,
     -- When it was registered, submitted or rendered last.
     touched_ms  INTEGER NOT NULL,
@@ -68,7 +70,10 @@ CREATE TABLE jobs (
     max_attempts  INTEGER NOT NULL CHECK (max_attempts >= 1),
     frame_timeout_ms INTEGER,
     stall_timeout_ms INTEGER,
-    missing_files TEXT NOT NULL CHECK (missing_files IN ('refuse', 'allow')),
+    -- What it asks of Blender, as JSON.
+    options       TEXT NOT NULL,
+    -- Frames in sequence go to one agent at a time, and never to two at once.
+    frame_order   TEXT NOT NULL CHECK (frame_order IN ('any', 'sequential')),
     -- How many outputs have been recorded, those of earlier generations included: each takes the next place.
     recorded      INTEGER NOT NULL DEFAULT 0,
     -- Attempts under leases up to this epoch no longer count: somebody has asked for failed frames to be tried again.

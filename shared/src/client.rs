@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::digest::Sha256Digest;
 use crate::frames::FrameNumber;
 use crate::ids::LeaseId;
+use crate::inspection::Inspection;
 use crate::problem::{Problem, ProblemKind};
 use crate::protocol::{
     FailureReport, FrameUpload, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, PREFIX,
@@ -187,6 +188,11 @@ impl AgentClient {
     pub async fn scene(&self, scene: SceneId) -> Result<Manifest, CallError> {
         let call = "fetch scene";
         json(call, self.send(call, &format!("/scenes/{scene}"), Body::Get, Limit::Whole(CALL_TIMEOUT)).await?).await
+    }
+
+    /// Says what is in a scene.
+    pub async fn inspected(&self, scene: SceneId, inspection: &Inspection) -> Result<(), CallError> {
+        self.post("report inspection", &format!("/scenes/{scene}/inspection"), inspection, CALL_TIMEOUT).await.map(drop)
     }
 
     /// The bytes of a file from `first_byte` on, as they come; all of them, from an orchestrator that knows no parts.

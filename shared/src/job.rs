@@ -140,8 +140,8 @@ pub struct JobReport {
     pub frame_timeout_ms: Option<u64>,
     /// How long Blender may do nothing at a frame; for ever if none is set.
     pub stall_timeout_ms: Option<u64>,
-    /// What becomes of frames when the scene wants files that are not there.
-    pub missing_files: crate::protocol::MissingFiles,
+    /// What the job asks of Blender.
+    pub options: crate::options::RenderOptions,
     /// When it was submitted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: jiff::Timestamp,

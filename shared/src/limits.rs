@@ -12,3 +12,11 @@ pub const MAX_TIMEOUT_SECONDS: u64 = 30 * 24 * 3600;
 pub const MAX_STEP: u32 = 1_000_000;
 /// The longest name of a job, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
+/// The longest name of something in a .blend, in bytes. Blender's own have 63 (255 from 5.0 on).
+pub const MAX_DATABLOCK_NAME_BYTES: usize = 255;
+/// The most samples that a job may set: what Cycles has as its own bound, 2^24.
+pub const MAX_SAMPLES: u32 = 1 << 24;
+/// The largest picture that a job may ask for, in percent of the scene's resolution.
+pub const MAX_RESOLUTION_PERCENT: u32 = 1000;
+/// The most add-ons that a job may name.
+pub const MAX_ADDONS: usize = 32;

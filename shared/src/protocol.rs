@@ -8,6 +8,7 @@ use crate::cause::Cause;
 use crate::digest::Sha256Digest;
 use crate::frames::{FrameNumber, FrameRange};
 use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
+use crate::options::RenderOptions;
 use crate::path::RelativePath;
 use crate::scene::{BlobRef, SceneId};
 
@@ -105,15 +106,15 @@ pub struct LeaseRequest {
 /// The most scenes that a lease request tells of.
 pub const MAX_CACHED: usize = 100;
 
-/// What becomes of a frame whose scene wants files that are not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+/// Whether somebody wants to know what is in a scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum MissingFiles {
-    /// It fails, by the files' names.
+pub enum InspectionWish {
+    /// It is known.
     #[default]
-    Refuse,
-    /// It is rendered as Blender does without them: its owner does not mind.
-    Allow,
+    Known,
+    /// Nobody has looked yet: whoever opens it is to report, by `POST /scenes/{scene}/inspection`.
+    Wanted,
 }
 
 /// A granted lease.
@@ -136,9 +137,12 @@ pub struct LeaseGrant {
     pub frame_timeout_ms: Option<u64>,
     /// How long Blender may do nothing: no progress, no output, no processor time. `None` means for ever.
     pub stall_timeout_ms: Option<u64>,
-    /// What becomes of frames when the scene wants files that are not there.
+    /// What the job asks of Blender.
     #[serde(default)]
-    pub missing_files: MissingFiles,
+    pub options: RenderOptions,
+    /// Whether the orchestrator wants to know what is in the scene.
+    #[serde(default)]
+    pub inspection: InspectionWish,
 }
 
 /// `POST /heartbeat`: one call for the whole agent, each interval, and at once on receipt of a lease.
@@ -229,7 +233,7 @@ pub enum LeaseStanding {
     /// It had ended, and nobody else has taken the frame in work: it goes on under a lease of its own.
     Readopted {
         /// The new lease, of that frame alone.
-        grant: LeaseGrant,
+        grant: Box<LeaseGrant>,
     },
     /// It has ended. The frame in work may be finished and delivered, unless the job is gone.
     Revoked {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::digest::{NotADigest, Sha256Digest};
+use crate::inspection::Inspection;
 use crate::path::RelativePath;
 
 /// A scene's id: the SHA-256 digest of its manifest.
@@ -56,6 +57,9 @@ pub struct Manifest {
     /// Where the files lie that the .blend calls by absolute paths, of this system or another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Place>,
+    /// The `OpenColorIO` configuration that the scene was made with, if not Blender's own: one of `files`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color_config: Option<RelativePath>,
     /// Paths that the .blend wants, as it says them, and that nobody could supply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
@@ -96,7 +100,7 @@ pub struct BlobRef {
 }
 
 /// A scene as the orchestrator keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SceneReport {
     /// The scene.
@@ -107,6 +111,8 @@ pub struct SceneReport {
     pub size_bytes: u64,
     /// Its blobs that are not here yet. A scene is complete once there are none, and only then can jobs be submitted.
     pub missing_blobs: Vec<BlobRef>,
+    /// What the first agent that opened it has found in it, once one has.
+    pub inspection: Option<Inspection>,
     /// When it was registered, submitted or rendered last: it is kept for a time from then on.
     #[schema(value_type = String, format = DateTime)]
     pub touched_at: jiff::Timestamp,
@@ -150,6 +156,9 @@ pub enum ManifestFault {
     /// The .blend is not among the files.
     #[error("the entry {0} is none of the manifest's files")]
     NoEntry(RelativePath),
+    /// The colour configuration is not among the files.
+    #[error("the colour configuration {0} is none of the manifest's files")]
+    NoColorConfig(RelativePath),
     /// Two files would be one on some system.
     #[error(
         "{0} and {1} are the same file on systems that do not tell capitals from small letters, or one is a folder of the other"
@@ -174,7 +183,13 @@ impl Manifest {
     #[must_use]
     pub fn of_one_file(path: RelativePath, size_bytes: u64, sha256: Sha256Digest) -> Self {
         let file = SceneFile { path, size_bytes, sha256 };
-        Self { entry: file.path.clone(), files: vec![file], places: Vec::new(), missing: Vec::new() }
+        Self {
+            entry: file.path.clone(),
+            files: vec![file],
+            places: Vec::new(),
+            color_config: None,
+            missing: Vec::new(),
+        }
     }
 
     /// Looks for what no scene may have; what is good in itself (each path) has been seen when it was read.
@@ -187,6 +202,11 @@ impl Manifest {
         }
         if !self.files.iter().any(|file| file.path == self.entry) {
             return Err(ManifestFault::NoEntry(self.entry.clone()));
+        }
+        if let Some(config) = &self.color_config
+            && !self.files.iter().any(|file| file.path == *config)
+        {
+            return Err(ManifestFault::NoColorConfig(config.clone()));
         }
         if let Some(place) = self.places.iter().find(|place| !is_absolute(&place.original)) {
             return Err(ManifestFault::NotAbsolute(place.original.clone()));
@@ -240,7 +260,7 @@ impl Manifest {
     }
 
     /// The scene's id: the digest of a text with the entry's path and, sorted, a line for each file (`digest size path`),
-    /// each place and each missing path. A text of its own rather than the JSON, whose white space and order of members are
+    /// each place, each missing path and the colour configuration. A text of its own rather than the JSON, whose white space and order of members are
     /// nobody's promise.
     #[must_use]
     pub fn id(&self) -> SceneId {
@@ -250,7 +270,8 @@ impl Manifest {
             format!("place {path} {:?}\n", place.original)
         });
         let missing = self.missing.iter().map(|path| format!("missing {path:?}\n"));
-        let mut lines: Vec<String> = files.chain(places).chain(missing).collect();
+        let config = self.color_config.iter().map(|path| format!("colors {path}\n"));
+        let mut lines: Vec<String> = files.chain(places).chain(missing).chain(config).collect();
         lines.sort_unstable();
         let text = format!("haywain-scene 1\n{}\n{}", self.entry, lines.concat());
         SceneId(Sha256Digest::of(text.as_bytes()))
@@ -281,7 +302,7 @@ mod tests {
             .iter()
             .map(|text| SceneFile { path: path(text), size_bytes: 3, sha256: Sha256Digest::of(text.as_bytes()) })
             .collect();
-        Manifest { entry: path(entry), files, places: Vec::new(), missing: Vec::new() }
+        Manifest { entry: path(entry), files, places: Vec::new(), color_config: None, missing: Vec::new() }
     }
 
     #[test]
@@ -293,6 +314,8 @@ mod tests {
         let mut placed = manifest("a.blend", &["a.blend", "b.png"]);
         placed.places.push(Place { original: "D:\\tex".to_owned(), path: None });
         assert_ne!(placed.id(), id);
+        let colored = Manifest { color_config: Some(path("b.png")), ..manifest("a.blend", &["a.blend", "b.png"]) };
+        assert_ne!(colored.id(), id);
     }
 
     #[test]
@@ -304,6 +327,7 @@ mod tests {
             (manifest("c.blend", &["a.blend"]), "none of the manifest's files"),
             (manifest("a.blend", &["a.blend", "Tex/A.png", "tex/a.PNG"]), "same file"),
             (manifest("a.blend", &["a.blend", "tex", "tex/a.png"]), "folder of the other"),
+            (Manifest { color_config: Some(path("c.ocio")), ..good.clone() }, "the colour configuration c.ocio"),
             (Manifest { places: vec![Place { original: "//tex".to_owned(), path: None }], ..good.clone() }, "absolute"),
         ];
         for (manifest, words) in cases {

@@ -32,6 +32,8 @@ pub struct SceneFolder {
     pub entry: PathBuf,
     /// Where in the folder those files lie that the .blend calls by paths of another machine.
     pub places: Vec<Place>,
+    /// The `OpenColorIO` configuration that it wants, if not Blender's own.
+    pub color_config: Option<PathBuf>,
 }
 
 impl fmt::Display for Blender {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::inspection::Inspection;
+use haywain_shared::options::RenderOptions;
+use haywain_shared::protocol::InspectionWish;
 use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +41,13 @@ pub enum Command<'a> {
         root: &'a Path,
         /// Where in that folder files lie that had other places once.
         places: &'a [Place],
-        /// What becomes of a scene that wants files which are not there.
-        missing_files: MissingFiles,
-        /// Whether its Python may run.
-        allow_scripts: Scripts,
+        /// What the job asks.
+        options: &'a RenderOptions,
+        /// Whether the answer is to say what is in the scene.
+        inspection: InspectionWish,
+        /// Where add-ons lie that the job may name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        addons_folder: Option<&'a Path>,
     },
     /// Render a frame of the open scene.
     Render {
@@ -55,21 +60,6 @@ pub enum Command<'a> {
     },
     /// End.
     Quit,
-}
-
-/// Whether Python that comes with a scene may run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scripts {
-    /// It may not: a scene is a stranger's file.
-    Blocked,
-}
-
-impl Serialize for Scripts {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Blocked => serializer.serialize_bool(false),
-        }
-    }
 }
 
 /// What the driver says.
@@ -91,6 +81,11 @@ pub enum Event {
         formats: Vec<String>,
         /// What a person should know: what was changed, what to look out for.
         notes: Vec<String>,
+    },
+    /// What is in the scene that is being opened, if that was asked for.
+    Inspected {
+        /// It.
+        inspection: Box<Inspection>,
     },
     /// What Blender says while it renders.
     Stats {
@@ -154,11 +149,13 @@ mod tests {
                         Place { original: "D:\\tex".to_owned(), path: Some("tex".parse().unwrap()) },
                         Place { original: "/home/x".to_owned(), path: None },
                     ],
-                    missing_files: MissingFiles::Allow,
-                    allow_scripts: Scripts::Blocked,
+                    options: &RenderOptions { samples: Some(4), ..RenderOptions::default() },
+                    inspection: InspectionWish::Wanted,
+                    addons_folder: Some(Path::new("/addons")),
                 },
                 json!({
-                    "do": "open", "path": "/s/a.blend", "root": "/s", "missingFiles": "allow", "allowScripts": false,
+                    "do": "open", "path": "/s/a.blend", "root": "/s", "addonsFolder": "/addons", "inspection": "wanted",
+                    "options": {"samples": 4, "scripts": "blocked", "order": "any"},
                     "places": [{"original": "D:\\tex", "path": "tex"}, {"original": "/home/x"}]
                 }),
             ),

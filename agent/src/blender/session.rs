@@ -1,14 +1,16 @@
 //! A session: one warm Blender process, with one scene open at a time. Whatever the process does (die, hang, print, stay
 //! silent) ends in an answer with a cause; when the value is gone, so is the process with all its children.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::{BlenderKind, MissingFiles};
+use haywain_shared::inspection::Inspection;
+use haywain_shared::options::RenderOptions;
+use haywain_shared::protocol::{BlenderKind, InspectionWish};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout};
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::log::LogView;
-use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile, Scripts};
+use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
 use super::{Blender, SceneFolder};
 use crate::machine::{Activity, WaitsFor, activity};
@@ -26,6 +28,9 @@ use crate::machine::{Activity, WaitsFor, activity};
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a process that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The variable that names the colour configuration (`OpenColorIO`'s documentation, "Environment variables").
+const OCIO: &str = "OCIO";
+
 /// How long a Blender is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -72,6 +77,26 @@ impl Failure {
     }
 }
 
+/// What a Blender finds around it when it starts: that does not change while it runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// For what it puts aside.
+    pub folder: &'a Path,
+    /// The `OpenColorIO` configuration, if not its own.
+    pub color_config: Option<&'a Path>,
+    /// Where add-ons lie that jobs may name.
+    pub addons: Option<&'a Path>,
+}
+
+/// How a scene is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// What the job asks.
+    pub options: &'a RenderOptions,
+    /// Whether to say what is in it.
+    pub inspection: InspectionWish,
+}
+
 /// What is known of a scene once it is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
@@ -103,6 +128,10 @@ pub struct Session {
     /// Reads the log; ends with it.
     listener: JoinHandle<()>,
     patience: Patience,
+    /// Where add-ons lie.
+    addons: Option<PathBuf>,
+    /// What is in the scene that was opened last, until somebody takes it.
+    inspection: Option<Box<Inspection>>,
 }
 
 /// Both ends of the conversation with the driver.
@@ -112,25 +141,26 @@ struct DriverLine {
 }
 
 impl Session {
-    /// Starts Blender with the driver, in a group of its own, and waits until the driver speaks. `folder` is for what
-    /// Blender puts aside. The log is read by one of `tasks`.
+    /// Starts Blender with the driver, in a group of its own, and waits until the driver speaks. The log is read by one of
+    /// `tasks`.
     pub async fn start(
         blender: &Blender,
-        folder: &Path,
+        surroundings: Surroundings<'_>,
         patience: Patience,
         tasks: &TaskTracker,
     ) -> Result<Self, Failure> {
-        let mut child = spawn(blender, folder)
+        let mut child = spawn(blender, surroundings)
             .map_err(|error| Failure::new(Cause::Crashed, format!("{blender} could not be started: {error}")))?;
         let (Some(commands), Some(events), Some(log)) =
             (child.stdin().take(), child.stdout().take(), child.stderr().take())
         else {
             return Err(Failure::new(Cause::Crashed, format!("{blender} has no pipes")));
         };
+        let addons = surroundings.addons.map(Path::to_owned);
         let heard = Arc::new(Mutex::new(Heard::new()));
         let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
         let line = DriverLine { commands, events: BufReader::new(events).lines() };
-        let mut session = Self { child, line: Some(line), heard, listener, patience };
+        let mut session = Self { child, line: Some(line), heard, listener, patience, addons, inspection: None };
         let ready = tokio::time::timeout(patience.start, session.await_ready()).await;
         ready.unwrap_or_else(|_| {
             let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
@@ -156,16 +186,32 @@ impl Session {
     }
 
     /// Opens a scene, in place of the one before.
-    pub async fn open(&mut self, scene: &SceneFolder, missing_files: MissingFiles) -> Result<Opened, Failure> {
-        let SceneFolder { root, entry, places } = scene;
-        let allow_scripts = Scripts::Blocked;
-        self.say(&Command::Open { path: entry, root, places, missing_files, allow_scripts }).await?;
+    pub async fn open(&mut self, scene: &SceneFolder, opening: Opening<'_>) -> Result<Opened, Failure> {
+        let SceneFolder { root, entry, places, color_config: _ } = scene;
+        let Opening { options, inspection } = opening;
+        let addons_folder = self.addons.take();
+        let said =
+            Command::Open { path: entry, root, places, options, inspection, addons_folder: addons_folder.as_deref() };
+        let said = self.say(&said).await;
+        self.addons = addons_folder;
+        said?;
         let waiting = Waiting { until: None, stall: Some(self.patience.open) };
-        match self.next_event(waiting, &mut |_| {}).await? {
-            Event::Opened { engine, formats, notes } => Ok(Opened { engine, formats, notes }),
-            Event::Failed { cause, message, peak_memory_bytes } => Err(Failure { cause, message, peak_memory_bytes }),
-            other => Err(self.confused(&other)),
+        self.inspection = None;
+        loop {
+            match self.next_event(waiting, &mut |_| {}).await? {
+                Event::Inspected { inspection } => self.inspection = Some(inspection),
+                Event::Opened { engine, formats, notes } => return Ok(Opened { engine, formats, notes }),
+                Event::Failed { cause, message, peak_memory_bytes } => {
+                    return Err(Failure { cause, message, peak_memory_bytes });
+                }
+                other => return Err(self.confused(&other)),
+            }
         }
+    }
+
+    /// What is in the scene that was opened last, even in vain, if that was asked for. It is told once.
+    pub const fn take_inspection(&mut self) -> Option<Box<Inspection>> {
+        self.inspection.take()
     }
 
     /// Renders a frame of the open scene into `directory`, which is empty. `progress` hears how far it is: 0 to 1.
@@ -315,7 +361,8 @@ impl Drop for Session {
     }
 }
 
-fn spawn(blender: &Blender, folder: &Path) -> std::io::Result<Box<dyn ChildWrapper>> {
+fn spawn(blender: &Blender, surroundings: Surroundings<'_>) -> std::io::Result<Box<dyn ChildWrapper>> {
+    let Surroundings { folder, color_config, addons: _ } = surroundings;
     for (path, text) in DRIVER {
         let path = folder.join(path);
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -328,6 +375,11 @@ fn spawn(blender: &Blender, folder: &Path) -> std::io::Result<Box<dyn ChildWrapp
             command.args(["--python-exit-code", "3", "--python"]);
         }
         command.arg(folder.join(DRIVER[0].0));
+        match color_config {
+            Some(config) => command.env(OCIO, config),
+            // Not the agent's own, either.
+            None => command.env_remove(OCIO),
+        };
         command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     });
     #[cfg(unix)]

@@ -1,28 +1,31 @@
 //! Where a slot gets its Blender from: a trait, so that a simulation can put a scripted one in its place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::inspection::Inspection;
 use tokio_util::task::TaskTracker;
 
 use super::log::LogView;
-use super::session::{Failure, Opened, Patience, Rendered, Session, Terms};
+use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Surroundings, Terms};
 use super::{Blender, SceneFolder};
 
 /// Starts Blenders.
 #[async_trait]
 pub trait Studio: Send + Sync + 'static {
-    /// Starts one that works in `folder`.
-    async fn start(&self, folder: &Path) -> Result<Box<dyn WarmBlender>, Failure>;
+    /// Starts one that works in `folder`, with an `OpenColorIO` configuration of the scene's if it has one.
+    async fn start(&self, folder: &Path, color_config: Option<&Path>) -> Result<Box<dyn WarmBlender>, Failure>;
 }
 
 /// A Blender that is running: see [`Session`], which is the real one.
 #[async_trait]
 pub trait WarmBlender: Send + Sync {
     /// Opens a scene, in place of the one before.
-    async fn open(&mut self, scene: &SceneFolder, missing_files: MissingFiles) -> Result<Opened, Failure>;
+    async fn open(&mut self, scene: &SceneFolder, opening: Opening<'_>) -> Result<Opened, Failure>;
+
+    /// What is in the scene that was opened last, even in vain, if that was asked for. It is told once.
+    fn take_inspection(&mut self) -> Option<Box<Inspection>>;
 
     /// Renders a frame of the open scene into `directory`, which is empty.
     async fn render(
@@ -50,6 +53,8 @@ pub trait WarmBlender: Send + Sync {
 pub struct BlenderStudio {
     /// The Blender.
     pub blender: Blender,
+    /// The folder of the add-ons that jobs may name.
+    pub addons: Option<PathBuf>,
     /// How long it is given.
     pub patience: Patience,
     /// Where the readers of its log live.
@@ -58,16 +63,21 @@ pub struct BlenderStudio {
 
 #[async_trait]
 impl Studio for BlenderStudio {
-    async fn start(&self, folder: &Path) -> Result<Box<dyn WarmBlender>, Failure> {
-        let session = Session::start(&self.blender, folder, self.patience, &self.tasks).await?;
+    async fn start(&self, folder: &Path, color_config: Option<&Path>) -> Result<Box<dyn WarmBlender>, Failure> {
+        let surroundings = Surroundings { folder, color_config, addons: self.addons.as_deref() };
+        let session = Session::start(&self.blender, surroundings, self.patience, &self.tasks).await?;
         Ok(Box::new(session))
     }
 }
 
 #[async_trait]
 impl WarmBlender for Session {
-    async fn open(&mut self, scene: &SceneFolder, missing_files: MissingFiles) -> Result<Opened, Failure> {
-        Self::open(self, scene, missing_files).await
+    async fn open(&mut self, scene: &SceneFolder, opening: Opening<'_>) -> Result<Opened, Failure> {
+        Self::open(self, scene, opening).await
+    }
+
+    fn take_inspection(&mut self) -> Option<Box<Inspection>> {
+        Self::take_inspection(self)
     }
 
     async fn render(

@@ -145,7 +145,9 @@ impl SceneCache {
     /// What is in use from now on has been counted by the index already.
     fn in_use(&self, id: SceneId, manifest: &Manifest) -> SceneInUse {
         let root = self.0.scenes.root(id);
-        let folder = SceneFolder { entry: root.join(&manifest.entry), root, places: manifest.places.clone() };
+        let color_config = manifest.color_config.as_ref().map(|path| root.join(path));
+        let folder =
+            SceneFolder { entry: root.join(&manifest.entry), root, places: manifest.places.clone(), color_config };
         self.0.scenes.note(id, self.0.index.note(id));
         SceneInUse { cache: Arc::clone(&self.0), id, folder }
     }

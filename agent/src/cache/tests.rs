@@ -63,7 +63,7 @@ impl House {
                 let path = format!("tex/{file}.png").parse().unwrap();
                 all.push(SceneFile { path, size_bytes: content(file).len() as u64, sha256 });
             }
-            let manifest = Manifest { entry, files: all, places: Vec::new(), missing: Vec::new() };
+            let manifest = Manifest { entry, files: all, places: Vec::new(), color_config: None, missing: Vec::new() };
             ids.push(manifest.id());
             house.manifests.insert(manifest.id(), manifest);
         }

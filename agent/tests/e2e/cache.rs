@@ -22,7 +22,13 @@ fn manifest(project: &Project) -> Manifest {
         SceneFile { path, size_bytes: content.len() as u64, sha256: Sha256Digest::of(&content) }
     });
     let files = files.collect();
-    Manifest { entry: "shot.blend".parse().unwrap(), files, places: scene.places, missing: Vec::new() }
+    Manifest {
+        entry: "shot.blend".parse().unwrap(),
+        files,
+        places: scene.places,
+        color_config: None,
+        missing: Vec::new(),
+    }
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

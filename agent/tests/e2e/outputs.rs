@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use haywain_agent::blender::SceneFolder;
 use haywain_agent::blender::session::Opened;
 use haywain_agent::output::{self, CHECKED_FORMATS, Output};
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::options::RenderOptions;
 
 use crate::blenders::{BOTH, Kind, assert_same, cold_folder, exr_layers, made_by};
-use crate::session::{TERMS, empty_folder, frame, start};
+use crate::session::{TERMS, empty_folder, frame, opening, start};
 
 const FRAME: i32 = 3;
 
 fn scene(name: &str) -> SceneFolder {
     let root = made_by("outputs");
-    SceneFolder { entry: root.join(name).with_extension("blend"), root, places: Vec::new() }
+    SceneFolder { entry: root.join(name).with_extension("blend"), root, places: Vec::new(), color_config: None }
 }
 
 /// Renders a frame twice in one session: what comes out, checked. Both are to be the same.
 async fn rendered(kind: Kind, name: &str, folder: &tempfile::TempDir) -> (Opened, PathBuf, Output) {
     let mut session = start(kind, &folder.path().join("blender")).await;
-    let opened = session.open(&scene(name), MissingFiles::Refuse).await.unwrap();
+    let opened = session.open(&scene(name), opening(&RenderOptions::default())).await.unwrap();
     let mut outputs = Vec::new();
     for turn in ["first", "second"] {
         let into = empty_folder(folder, turn);
@@ -128,7 +128,7 @@ async fn formats_that_cannot_be_checked_are_told_before_anything_is_rendered() {
     for kind in BOTH {
         let folder = tempfile::tempdir().unwrap();
         let mut session = start(kind, &folder.path().join("blender")).await;
-        let opened = session.open(&scene("unchecked"), MissingFiles::Refuse).await.unwrap();
+        let opened = session.open(&scene("unchecked"), opening(&RenderOptions::default())).await.unwrap();
         assert_eq!(opened.formats, ["PNG", "DPX"]);
         assert!(!CHECKED_FORMATS.contains(&"DPX"));
         session.end().await;

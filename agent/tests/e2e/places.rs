@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use haywain_agent::blender::SceneFolder;
 use haywain_agent::blender::session::{Failure, Opened, Rendered, Session};
 use haywain_shared::cause::Cause;
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::options::{Allowance, RenderOptions};
 use tempfile::TempDir;
 
 use crate::blenders::{BOTH, Kind, cold_frame, made_by};
-use crate::session::{TERMS, empty_folder, frame, start};
+use crate::session::{TERMS, empty_folder, frame, opening, start};
 
 /// A project of `scenes/projects.py`.
 pub(crate) struct Project {
@@ -30,18 +30,18 @@ impl Project {
     pub(crate) fn moved(&self) -> SceneFolder {
         let root = self.folder.join("moved");
         let places = serde_json::from_slice(&std::fs::read(self.folder.join("places.json")).unwrap()).unwrap();
-        SceneFolder { entry: root.join("shot.blend"), root, places }
+        SceneFolder { entry: root.join("shot.blend"), root, places, color_config: None }
     }
 }
 
 async fn open_and_render(
     session: &mut Session,
     scene: &SceneFolder,
-    missing_files: MissingFiles,
+    options: &RenderOptions,
     into: &Path,
     number: i64,
 ) -> Result<(Opened, Rendered), Failure> {
-    let opened = session.open(scene, missing_files).await?;
+    let opened = session.open(scene, opening(options)).await?;
     Ok((opened, session.render(frame(number), into, TERMS, |_| {}).await?))
 }
 
@@ -54,7 +54,7 @@ async fn renders_as_where_it_was_made(name: &str) {
         for number in [7, 12] {
             let into = empty_folder(&folder, &number.to_string());
             let done =
-                open_and_render(&mut session, &project.moved(), MissingFiles::Refuse, &into, number.into()).await;
+                open_and_render(&mut session, &project.moved(), &RenderOptions::default(), &into, number.into()).await;
             let (opened, rendered) = done.unwrap();
             assert_eq!(opened.notes, [""; 0], "{kind:?}");
             let farmed = image::open(into.join(&rendered.files[0].name)).unwrap();
@@ -95,16 +95,17 @@ async fn what_is_missing_is_named_as_the_artist_knows_it_or_done_without_where_t
         ("caches", 7, &["D:/caches/moving.pc2", "/nowhere/sim"]),
         ("strips", 1, &["shots/p_0001.png"]),
     ];
+    let lenient = RenderOptions { allow: [Allowance::MissingFiles].into(), ..RenderOptions::default() };
     for kind in BOTH {
         let folder = tempfile::tempdir().unwrap();
         let mut session = start(kind, &folder.path().join("blender")).await;
         for (name, number, missing) in cases {
             let scene = SceneFolder { places: Vec::new(), ..Project::named(name).moved() };
-            let failure = session.open(&scene, MissingFiles::Refuse).await.unwrap_err();
+            let failure = session.open(&scene, opening(&RenderOptions::default())).await.unwrap_err();
             assert_eq!(failure.cause, Cause::MissingFile, "{failure}");
             assert!(failure.message.contains("haywain submit"), "{failure}");
             let into = empty_folder(&folder, name);
-            let done = open_and_render(&mut session, &scene, MissingFiles::Allow, &into, number.into()).await;
+            let done = open_and_render(&mut session, &scene, &lenient, &into, number.into()).await;
             let (opened, rendered) = done.unwrap();
             for name in missing {
                 assert!(failure.message.contains(name), "{kind:?}: {failure}");
@@ -129,7 +130,7 @@ async fn a_file_that_a_place_leads_to_in_vain_is_told_by_its_own_name() {
     (scene.entry, scene.root) = (copy.path().join("shot.blend"), copy.path().to_owned());
     let folder = tempfile::tempdir().unwrap();
     let mut session = start(Kind::Program, &folder.path().join("blender")).await;
-    let failure = session.open(&scene, MissingFiles::Refuse).await.unwrap_err();
+    let failure = session.open(&scene, opening(&RenderOptions::default())).await.unwrap_err();
     assert!(failure.message.contains("not there: D:/Assets/Tex/windows.png, E:/udim/u.1002.png:"), "{failure}");
 }
 

@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use haywain_agent::blender::session::{Failure, Opened, Patience, Session, Terms};
+use haywain_agent::blender::session::{Failure, Opened, Opening, Patience, Session, Surroundings, Terms};
 use haywain_agent::blender::{Blender, SceneFolder, find};
 use haywain_agent::output;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::{BlenderFacts, BlenderKind, MissingFiles};
+use haywain_shared::options::RenderOptions;
+use haywain_shared::protocol::{BlenderFacts, BlenderKind, InspectionWish};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
@@ -28,12 +29,27 @@ async fn blender(kind: Kind) -> Blender {
 }
 
 pub(crate) async fn start(kind: Kind, folder: &Path) -> Session {
-    Session::start(&blender(kind).await, folder, Patience::default(), &TaskTracker::new()).await.unwrap()
+    Session::start(&blender(kind).await, alone_in(folder), Patience::default(), &TaskTracker::new()).await.unwrap()
+}
+
+/// Nothing around but a folder.
+fn alone_in(folder: &Path) -> Surroundings<'_> {
+    Surroundings { folder, color_config: None, addons: None }
+}
+
+/// Opens for a job that asks this, and for nobody's curiosity.
+pub(crate) const fn opening(options: &RenderOptions) -> Opening<'_> {
+    Opening { options, inspection: InspectionWish::Known }
 }
 
 async fn open(session: &mut Session, entry: &Path) -> Result<Opened, Failure> {
-    let scene = SceneFolder { root: entry.parent().unwrap().to_owned(), entry: entry.to_owned(), places: Vec::new() };
-    session.open(&scene, MissingFiles::Refuse).await
+    let scene = SceneFolder {
+        root: entry.parent().unwrap().to_owned(),
+        entry: entry.to_owned(),
+        places: Vec::new(),
+        color_config: None,
+    };
+    session.open(&scene, opening(&RenderOptions::default())).await
 }
 
 pub(crate) fn frame(number: i64) -> FrameNumber {
@@ -189,7 +205,7 @@ async fn failure_of(script: &str) -> Failure {
     let blender = broken_blender(&folder, script);
     let tasks = TaskTracker::new();
     let attempt = async {
-        let mut session = Session::start(&blender, &folder.path().join("work"), patience, &tasks).await?;
+        let mut session = Session::start(&blender, alone_in(&folder.path().join("work")), patience, &tasks).await?;
         open(&mut session, Path::new("/a.blend")).await?;
         let rendered = session.render(frame(1), folder.path(), HASTY, |_| {}).await;
         assert!(!session.is_alive(), "a broken Blender is not used again");
@@ -232,7 +248,7 @@ async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
     );
     let blender = broken_blender(&folder, &format!("{READY}; {OPENED}; read -r line; {busy}"));
     let tasks = TaskTracker::new();
-    let mut session = Session::start(&blender, &folder.path().join("work"), patience, &tasks).await.unwrap();
+    let mut session = Session::start(&blender, alone_in(&folder.path().join("work")), patience, &tasks).await.unwrap();
     open(&mut session, Path::new("/a.blend")).await.unwrap();
     let terms = Terms { stall_timeout: Some(Duration::from_secs(1)), ..TERMS };
     session.render(frame(1), folder.path(), terms, |_| {}).await.unwrap();

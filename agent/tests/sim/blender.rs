@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use haywain_agent::blender::SceneFolder;
 use haywain_agent::blender::log::LogView;
 use haywain_agent::blender::protocol::RenderedFile;
-use haywain_agent::blender::session::{Failure, Opened, Rendered, Terms};
+use haywain_agent::blender::session::{Failure, Opened, Opening, Rendered, Terms};
 use haywain_agent::blender::studio::{Studio, WarmBlender};
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::inspection::Inspection;
 use image::RgbaImage;
 
 use crate::entropy::Dice;
@@ -39,7 +39,7 @@ pub(crate) struct SimStudio {
 
 #[async_trait]
 impl Studio for SimStudio {
-    async fn start(&self, _folder: &Path) -> Result<Box<dyn WarmBlender>, Failure> {
+    async fn start(&self, _folder: &Path, _color_config: Option<&Path>) -> Result<Box<dyn WarmBlender>, Failure> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let mut dice = Dice::of(&[self.world.seed, self.salt, number]);
         self.world.calendar.pass(dice.between(100, 2000)).await;
@@ -77,11 +77,15 @@ impl SimBlender {
 
 #[async_trait]
 impl WarmBlender for SimBlender {
-    async fn open(&mut self, scene: &SceneFolder, _missing_files: MissingFiles) -> Result<Opened, Failure> {
+    async fn open(&mut self, scene: &SceneFolder, _opening: Opening<'_>) -> Result<Opened, Failure> {
         assert!(scene.entry.exists(), "a scene that is opened is whole");
         let ms = self.dice.between(50, 3000);
         self.work(ms).await;
         Ok(Opened { engine: "CYCLES".to_owned(), formats: vec!["PNG".to_owned()], notes: Vec::new() })
+    }
+
+    fn take_inspection(&mut self) -> Option<Box<Inspection>> {
+        None
     }
 
     async fn render(

@@ -11,7 +11,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::JobId;
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::options::RenderOptions;
 use haywain_shared::scene::Manifest;
 use tokio_util::task::TaskTracker;
 
@@ -253,7 +253,7 @@ impl Run {
             name: None,
             scene,
             frames: FrameList::of_range(FrameRange::new(number(1), number(frames)).unwrap()),
-            missing_files: MissingFiles::Refuse,
+            options: RenderOptions::default(),
             batch_size,
             priority: 0,
             limits: Limits { stall_timeout: Some(STALL), ..Limits::default() },

@@ -15,6 +15,7 @@ use haywain_orchestrator::store::{
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
+use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
@@ -83,6 +84,10 @@ impl Store for SimStore {
 
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
         pass_on!(self.scenes(filter))
+    }
+
+    async fn keep_inspection(&self, scene: SceneId, inspection: Inspection) -> Result<(), StoreError> {
+        pass_on!(self.keep_inspection(scene, inspection))
     }
 
     async fn touch_scene(&self, scene: SceneId) -> Result<(), StoreError> {

@@ -66,6 +66,7 @@ fn serve(request: &mut Request, held: &Mutex<Held>) -> Answer {
                 size_bytes: manifest.size_bytes(),
                 manifest,
                 missing_blobs,
+                inspection: None,
                 touched_at: jiff::Timestamp::UNIX_EPOCH,
             };
             answer(201, &serde_json::to_value(report).unwrap())

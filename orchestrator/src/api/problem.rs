@@ -69,6 +69,7 @@ impl From<StoreError> for Failed {
             StoreError::NotInLease { .. }
             | StoreError::SceneIncomplete { .. }
             | StoreError::SceneLacksFiles { .. }
+            | StoreError::WouldRenderWrong { .. }
             | StoreError::OtherSize { .. } => (ProblemKind::InvalidInput, StatusCode::BAD_REQUEST),
             StoreError::Inconsistent(_) => (ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR),
             StoreError::BlobGoing(_) | StoreError::Unavailable(_) => {

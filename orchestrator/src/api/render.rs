@@ -110,10 +110,10 @@ pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_b
         Ok(idempotency) => idempotency,
         Err(text) => return invalid(&headers, &text),
     };
-    let Submission { frames, batch_size, name, scene: _, priority, limits, missing_files } = submission;
+    let Submission { frames, batch_size, name, scene: _, priority, limits, options } = submission;
     let count = frames.len();
     let id = JobId::generate();
-    let job = NewJob { id, name, scene, frames, batch_size, missing_files, priority, limits, idempotency };
+    let job = NewJob { id, name, scene, frames, batch_size, options, priority, limits, idempotency };
     match app.store.submit(job).await {
         Ok(job_id) => {
             tracing::info!(job = %job_id, frames = count, "job accepted");
@@ -122,9 +122,11 @@ pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_b
         Err(StoreError::UnknownScene(scene)) => {
             invalid(&headers, &format!("Invalid input: scene {scene} is not on this orchestrator"))
         }
-        Err(error @ (StoreError::SceneIncomplete { .. } | StoreError::SceneLacksFiles { .. })) => {
-            invalid(&headers, &format!("Invalid input: {error}"))
-        }
+        Err(
+            error @ (StoreError::SceneIncomplete { .. }
+            | StoreError::SceneLacksFiles { .. }
+            | StoreError::WouldRenderWrong { .. }),
+        ) => invalid(&headers, &format!("Invalid input: {error}")),
         Err(error) => reply::failed(&headers, error.into()),
     }
 }

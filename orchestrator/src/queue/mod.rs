@@ -3,6 +3,8 @@
 
 pub mod carve;
 pub mod choose;
+mod members;
+mod options;
 pub mod pace;
 pub mod retry;
 pub mod state;

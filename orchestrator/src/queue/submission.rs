@@ -2,7 +2,6 @@
 //! words that say what is wrong with it.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use haywain_shared::frame_list::FrameList;
@@ -10,10 +9,13 @@ use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::limits::{
     MAX_ATTEMPTS, MAX_BATCH_SIZE, MAX_NAME_BYTES, MAX_PRIORITY, MAX_STEP, MAX_TIMEOUT_SECONDS,
 };
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::options::RenderOptions;
 use haywain_shared::scene::SceneId;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+pub use super::members::InvalidInput;
+use super::members::{Members, bounded, given, kind_of, text, whole_number};
+use super::options;
 use super::retry::DEFAULT_MAX_ATTEMPTS;
 
 /// The upper bound on a batch when the job does not set one.
@@ -36,8 +38,8 @@ pub struct Submission {
     pub priority: i32,
     /// What its frames are allowed.
     pub limits: Limits,
-    /// What becomes of them when the scene wants files that are not there.
-    pub missing_files: MissingFiles,
+    /// What it asks of Blender.
+    pub options: RenderOptions,
 }
 
 /// What the frames of a job are allowed.
@@ -57,24 +59,8 @@ impl Default for Limits {
     }
 }
 
-/// Why a request is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidInput {
-    /// `from` or `to` is missing or null. Clients know this one by its bare words.
-    #[error("Invalid input")]
-    Missing,
-    /// Anything else.
-    #[error("Invalid input: {0}")]
-    Because(String),
-}
-
-impl InvalidInput {
-    fn because(reason: impl Into<String>) -> Self {
-        Self::Because(reason.into())
-    }
-}
-
-const MEMBERS: [&str; 12] = [
+/// The members beside those of [`options::MEMBERS`].
+const MEMBERS: [&str; 11] = [
     "from",
     "to",
     "frames",
@@ -86,7 +72,6 @@ const MEMBERS: [&str; 12] = [
     "maxAttempts",
     "frameTimeout",
     "stallTimeout",
-    "allowMissing",
 ];
 
 /// Reads the body of `POST /render`. No job may have more than `max_frames` frames.
@@ -100,10 +85,11 @@ pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
         return Err(InvalidInput::Because(format!("the body is {}, not a JSON object", kind_of(&value))));
     };
     let wanted = wanted_frames(&members)?;
-    if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+    let known: Vec<&str> = MEMBERS.into_iter().chain(options::MEMBERS).collect();
+    if let Some(unknown) = members.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(InvalidInput::Because(format!(
             "there is no member {unknown:?}; the members are {}",
-            MEMBERS.join(", ")
+            known.join(", ")
         )));
     }
     let frames = listed(&wanted, bounded(&members, "step", 1..=MAX_STEP)?)?;
@@ -117,10 +103,10 @@ pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
         frames,
         scene: scene(&members)?,
         batch_size: bounded(&members, "batchSize", 1..=MAX_BATCH_SIZE)?.unwrap_or(DEFAULT_BATCH_SIZE),
-        name: name(&members)?,
+        name: text(&members, "name", MAX_NAME_BYTES)?,
         priority: bounded(&members, "priority", -MAX_PRIORITY..=MAX_PRIORITY)?.unwrap_or(0),
         limits: limits(&members)?,
-        missing_files: missing_files(&members)?,
+        options: options::read(&members)?,
     })
 }
 
@@ -130,7 +116,7 @@ enum Wanted<'a> {
     List(&'a Value),
 }
 
-fn wanted_frames(members: &Map<String, Value>) -> Result<Wanted<'_>, InvalidInput> {
+fn wanted_frames(members: &Members) -> Result<Wanted<'_>, InvalidInput> {
     match (given(members, "from"), given(members, "to"), given(members, "frames")) {
         (Some(from), Some(to), None) => Ok(Wanted::Ends(from, to)),
         (None, None, Some(list)) => Ok(Wanted::List(list)),
@@ -158,21 +144,6 @@ fn listed(wanted: &Wanted<'_>, step: Option<u32>) -> Result<FrameList, InvalidIn
     list.by_step(step.unwrap_or(1)).map_err(|error| because(&error))
 }
 
-fn missing_files(members: &Map<String, Value>) -> Result<MissingFiles, InvalidInput> {
-    match given(members, "allowMissing") {
-        None | Some(Value::Bool(false)) => Ok(MissingFiles::Refuse),
-        Some(Value::Bool(true)) => Ok(MissingFiles::Allow),
-        Some(other) => {
-            Err(InvalidInput::Because(format!("allowMissing must be true or false, not {}", kind_of(other))))
-        }
-    }
-}
-
-/// A member, unless it is missing or null, which mean the same.
-fn given<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    members.get(name).filter(|value| !value.is_null())
-}
-
 fn frame(name: &str, value: &Value) -> Result<FrameNumber, InvalidInput> {
     let number = whole_number(name, value)?;
     FrameNumber::try_from(number).map_err(|_| {
@@ -181,22 +152,7 @@ fn frame(name: &str, value: &Value) -> Result<FrameNumber, InvalidInput> {
     })
 }
 
-/// A number without a fraction. `20.0` is one: some languages write whole numbers so.
-fn whole_number(name: &str, value: &Value) -> Result<i64, InvalidInput> {
-    let Value::Number(number) = value else {
-        return Err(InvalidInput::Because(format!("{name} must be a number, not {}", kind_of(value))));
-    };
-    if let Some(whole) = number.as_i64() {
-        return Ok(whole);
-    }
-    match number.as_f64() {
-        #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
-        Some(float) if float.fract() == 0.0 => Ok(float as i64),
-        _ => Err(InvalidInput::Because(format!("{name} must be a whole number, not {number}"))),
-    }
-}
-
-fn scene(members: &Map<String, Value>) -> Result<Option<SceneId>, InvalidInput> {
+fn scene(members: &Members) -> Result<Option<SceneId>, InvalidInput> {
     match given(members, "scene") {
         None => Ok(None),
         Some(Value::String(text)) => text
@@ -207,20 +163,7 @@ fn scene(members: &Map<String, Value>) -> Result<Option<SceneId>, InvalidInput> 
     }
 }
 
-/// A whole number within bounds, if it is given.
-fn bounded<N>(members: &Map<String, Value>, name: &str, bounds: RangeInclusive<N>) -> Result<Option<N>, InvalidInput>
-where
-    N: TryFrom<i64> + PartialOrd + fmt::Display + Copy,
-{
-    let Some(value) = given(members, name) else { return Ok(None) };
-    let number = whole_number(name, value)?;
-    let within = N::try_from(number).ok().filter(|number| bounds.contains(number));
-    within.map(Some).ok_or_else(|| {
-        InvalidInput::Because(format!("{name} must be from {} to {}, not {value}", bounds.start(), bounds.end()))
-    })
-}
-
-fn limits(members: &Map<String, Value>) -> Result<Limits, InvalidInput> {
+fn limits(members: &Members) -> Result<Limits, InvalidInput> {
     let seconds = |name, least| {
         let seconds = bounded(members, name, least..=MAX_TIMEOUT_SECONDS)?;
         Ok::<_, InvalidInput>(seconds.map(Duration::from_secs))
@@ -234,31 +177,6 @@ fn limits(members: &Map<String, Value>) -> Result<Limits, InvalidInput> {
             given => given.or(default.stall_timeout),
         },
     })
-}
-
-fn name(members: &Map<String, Value>) -> Result<Option<String>, InvalidInput> {
-    match given(members, "name") {
-        None => Ok(None),
-        Some(Value::String(name)) if name.is_empty() || name.len() > MAX_NAME_BYTES => {
-            Err(InvalidInput::Because(format!("name must have from 1 to {MAX_NAME_BYTES} bytes")))
-        }
-        Some(Value::String(name)) if name.chars().any(char::is_control) => {
-            Err(InvalidInput::because("name must not contain control characters"))
-        }
-        Some(Value::String(name)) => Ok(Some(name.clone())),
-        Some(other) => Err(InvalidInput::Because(format!("name must be a string, not {}", kind_of(other)))),
-    }
-}
-
-const fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 #[cfg(test)]
@@ -338,12 +256,9 @@ mod tests {
     fn good_input_is_read_as_it_is_meant() {
         let bare = read(br#"{"from": -3, "to": 20.0}"#, 100).unwrap();
         assert_eq!(bare.frames.to_string(), "-3..20");
-        assert_eq!(bare.missing_files, MissingFiles::Refuse);
-        let listed = read(br#"{"frames": "300,310-320x5", "step": 1, "allowMissing": true}"#, 99).unwrap();
-        assert_eq!(
-            (listed.frames.to_string().as_str(), listed.missing_files),
-            ("300,310,315,320", MissingFiles::Allow)
-        );
+        assert_eq!(bare.options, RenderOptions::default());
+        let listed = read(br#"{"frames": "300,310-320x5", "step": 1}"#, 99).unwrap();
+        assert_eq!(listed.frames.to_string(), "300,310,315,320");
         let stepped = read(br#"{"from": 1, "to": 10, "step": 4}"#, 99).unwrap();
         assert_eq!(stepped.frames.to_string(), "1,5,9");
         assert_eq!((bare.batch_size, bare.scene, bare.name), (DEFAULT_BATCH_SIZE, None, None));

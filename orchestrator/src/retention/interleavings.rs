@@ -12,8 +12,8 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::FrameRange;
 use haywain_shared::ids::JobId;
+use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
-use haywain_shared::protocol::MissingFiles;
 use haywain_shared::scene::{Manifest, SceneFile};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +68,7 @@ fn scene(dice: &mut Dice) -> Manifest {
         })
         .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Manifest { entry: files[0].path.clone(), files, places: Vec::new(), missing: Vec::new() }
+    Manifest { entry: files[0].path.clone(), files, places: Vec::new(), color_config: None, missing: Vec::new() }
 }
 
 struct Farm {
@@ -116,7 +116,7 @@ impl Farm {
                     scene: manifest.id(),
                     frames: FrameList::of_range(FrameRange::new(1.try_into().unwrap(), 2.try_into().unwrap()).unwrap()),
                     batch_size: 5,
-                    missing_files: MissingFiles::Refuse,
+                    options: RenderOptions::default(),
                     priority: 0,
                     limits: Limits::default(),
                     idempotency: None,

@@ -58,7 +58,7 @@ pub(super) async fn take_in(
     drop(unpacked);
     let outcome = thread.await.map_err(|error| ProjectFault::Unreadable(error.to_string())).and_then(|done| done);
     outcome.map_err(refused)?;
-    Ok(Manifest { entry: contents.entry, files, places: Vec::new(), missing: Vec::new() })
+    Ok(Manifest { entry: contents.entry, files, places: Vec::new(), color_config: None, missing: Vec::new() })
 }
 
 /// Makes a blob of the file that is being unpacked; `None` when it can't be unpacked.

@@ -4,7 +4,7 @@ use haywain_shared::ids::JobId;
 use haywain_shared::scene::{SceneId, SceneReport};
 
 /// A scene that was registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KeptScene {
     /// The scene as it stands now.
     pub report: SceneReport,

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
+use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
@@ -64,6 +65,14 @@ pub enum StoreError {
         scene: SceneId,
         /// The files, as the scene calls them.
         paths: SomePaths,
+    },
+    /// What an agent has found in the scene speaks against the job.
+    #[error("scene {scene} would not render as asked: {objections}")]
+    WouldRenderWrong {
+        /// The scene.
+        scene: SceneId,
+        /// What, by name, and what to do about it.
+        objections: String,
     },
     /// A manifest gives a blob that is here another size.
     #[error("blob {blob} has {here_bytes} bytes, not {said_bytes}: the manifest is wrong")]
@@ -118,6 +127,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Scenes, the latest touched first.
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError>;
+
+    /// Keeps what an agent has found in a scene; the first to look is believed.
+    async fn keep_inspection(&self, scene: SceneId, inspection: Inspection) -> Result<(), StoreError>;
 
     /// Somebody needs a scene: it is kept for a time from now on. Does nothing when there is none.
     async fn touch_scene(&self, scene: SceneId) -> Result<(), StoreError>;

@@ -8,8 +8,9 @@ use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use haywain_shared::job::{JobState, RecordedFrame};
+use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
-use haywain_shared::protocol::{BlenderFacts, HeldLease, LeaseGrant, MachineFacts, MachineSample, MissingFiles};
+use haywain_shared::protocol::{BlenderFacts, HeldLease, InspectionWish, LeaseGrant, MachineFacts, MachineSample};
 use haywain_shared::scene::SceneId;
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +29,8 @@ pub struct NewJob {
     pub frames: FrameList,
     /// The most frames in a batch.
     pub batch_size: u32,
-    /// What becomes of them when the scene wants files that are not there.
-    pub missing_files: MissingFiles,
+    /// What it asks of Blender.
+    pub options: RenderOptions,
     /// Jobs of a higher one are served first.
     pub priority: i32,
     /// What its frames are allowed.
@@ -107,8 +108,10 @@ pub struct Lease {
     pub frame_timeout: Option<Duration>,
     /// How long Blender may do nothing.
     pub stall_timeout: Option<Duration>,
-    /// What becomes of the frames when the scene wants files that are not there.
-    pub missing_files: MissingFiles,
+    /// What the job asks of Blender.
+    pub options: RenderOptions,
+    /// Whether somebody is to say what is in the scene.
+    pub inspection: InspectionWish,
 }
 
 impl From<Lease> for LeaseGrant {
@@ -123,7 +126,8 @@ impl From<Lease> for LeaseGrant {
             generation: lease.generation,
             frame_timeout_ms: lease.frame_timeout.map(ms),
             stall_timeout_ms: lease.stall_timeout.map(ms),
-            missing_files: lease.missing_files,
+            options: lease.options,
+            inspection: lease.inspection,
         }
     }
 }

@@ -26,5 +26,6 @@ pub(super) fn router() -> Router<App> {
         .route("/leases/{lease}/release", post(calls::release))
         .route("/leases/{lease}/complete", post(calls::complete))
         .route("/scenes/{scene}", get(scenes::manifest))
+        .route("/scenes/{scene}/inspection", post(scenes::inspected))
         .route("/blobs/{blob}", get(scenes::blob))
 }

@@ -1,9 +1,10 @@
-//! What an agent fetches: a scene's manifest and its files.
+//! What an agent fetches: a scene's manifest and its files; and what it has found in it.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use haywain_shared::digest::Sha256Digest;
+use haywain_shared::inspection::Inspection;
 use haywain_shared::scene::{Manifest, SceneId};
 
 use crate::api::App;
@@ -12,6 +13,16 @@ use crate::api::v1::blobs;
 
 pub(super) async fn manifest(State(app): State<App>, Path(scene): Path<SceneId>) -> Result<Json<Manifest>, Failed> {
     Ok(Json(app.store.scene(scene).await?))
+}
+
+pub(super) async fn inspected(
+    State(app): State<App>,
+    Path(scene): Path<SceneId>,
+    Json(inspection): Json<Inspection>,
+) -> Result<StatusCode, Failed> {
+    tracing::info!(%scene, saved_by = inspection.saved_by, opened_by = inspection.opened_by, "scene inspected");
+    app.store.keep_inspection(scene, inspection).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn blob(

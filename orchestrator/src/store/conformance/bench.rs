@@ -11,9 +11,8 @@ use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
 use haywain_shared::job::JobReport;
-use haywain_shared::protocol::{
-    HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, MissingFiles, UploadOutcome,
-};
+use haywain_shared::options::RenderOptions;
+use haywain_shared::protocol::{HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, UploadOutcome};
 use haywain_shared::scene::{Manifest, SceneId};
 
 use crate::clock::HeldClock;
@@ -217,7 +216,7 @@ pub(super) fn new_job(id: JobId, scene: SceneId, frames: FrameRange) -> NewJob {
         scene,
         frames: FrameList::of_range(frames),
         batch_size: 5,
-        missing_files: MissingFiles::Refuse,
+        options: RenderOptions::default(),
         priority: 0,
         limits: Limits::default(),
         idempotency: None,

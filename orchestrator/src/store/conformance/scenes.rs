@@ -5,7 +5,7 @@ use std::time::Duration;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::ids::JobId;
 use haywain_shared::job::JobState;
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::options::{Allowance, RenderOptions};
 use haywain_shared::scene::{BlobRef, Manifest, SceneFile, SceneId};
 
 use super::bench::{Bench, new_job, range};
@@ -27,7 +27,7 @@ fn manifest(paths: &[&str]) -> Manifest {
         sha256: Sha256Digest::of(path.as_bytes()),
     };
     let files = paths.iter().map(file).collect();
-    Manifest { entry: paths[0].parse().unwrap(), files, places: Vec::new(), missing: Vec::new() }
+    Manifest { entry: paths[0].parse().unwrap(), files, places: Vec::new(), color_config: None, missing: Vec::new() }
 }
 
 async fn standing(bench: &Bench, text: &str) -> BlobStanding {
@@ -81,21 +81,21 @@ pub(in crate::store) async fn a_job_needs_a_scene_that_is_all_there(bench: Bench
     let mut lacking = manifest(&["a.blend", "b.png"]);
     lacking.missing = vec!["//c.png".to_owned()];
     let scene = bench.store.keep_scene(lacking).await.unwrap().report.scene_id;
-    let submit =
-        |missing_files| bench.store.submit(NewJob { missing_files, ..new_job(JobId::generate(), scene, range(1, 2)) });
+    let lenient = RenderOptions { allow: [Allowance::MissingFiles].into(), ..RenderOptions::default() };
+    let submit = |options| bench.store.submit(NewJob { options, ..new_job(JobId::generate(), scene, range(1, 2)) });
     bench.store.blob_arrived(blob("a.blend")).await.unwrap();
-    for missing_files in [MissingFiles::Refuse, MissingFiles::Allow] {
-        match submit(missing_files).await {
+    for options in [RenderOptions::default(), lenient.clone()] {
+        match submit(options).await {
             Err(StoreError::SceneIncomplete { paths, .. }) => assert_eq!(paths.to_string(), "b.png"),
             other => panic!("{other:?}"),
         }
     }
     bench.store.blob_arrived(blob("b.png")).await.unwrap();
-    match submit(MissingFiles::Refuse).await {
+    match submit(RenderOptions::default()).await {
         Err(StoreError::SceneLacksFiles { paths, .. }) => assert_eq!(paths.to_string(), "//c.png"),
         other => panic!("{other:?}"),
     }
-    submit(MissingFiles::Allow).await.unwrap();
+    submit(lenient).await.unwrap();
 }
 
 pub(in crate::store) async fn scenes_are_listed_the_latest_touched_first(bench: Bench) {

@@ -3,9 +3,10 @@
 
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{JobId, LeaseId};
+use haywain_shared::options::FrameOrder;
 
 use super::agents;
-use super::columns::{count, database_error};
+use super::columns::{count, database_error, options};
 use super::grants::{already_granted, job_of, lease_beside};
 use super::leases::{self, LeaseLife, LeaseRow};
 use super::writer::Tx;
@@ -47,12 +48,15 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, suspects: Vec<Suspect>) ->
 }
 
 /// The frame of a silent agent's lease that is worth beginning elsewhere: the one in work, else the first. None while it has
-/// a backup, or the job has as many as it may.
+/// a backup, or the job has as many as it may, or is rendered in sequence.
 async fn frame_to_back_up(
     tx: &mut Tx,
     lease: &LeaseRow,
     in_work: Option<FrameNumber>,
 ) -> Result<Option<FrameNumber>, StoreError> {
+    if options(&job_of(tx, lease.epoch).await?)?.order == FrameOrder::Sequential {
+        return Ok(None);
+    }
     let held = leases::held_frames(&mut tx.conn, lease.epoch).await?;
     let Some(frame) = in_work.filter(|frame| held.contains(frame)).or(held.first().copied()) else { return Ok(None) };
     let holders = sqlx::query(HOLDERS)

@@ -6,8 +6,8 @@ use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId};
+use haywain_shared::options::{FrameOrder, RenderOptions};
 use haywain_shared::path::RelativePath;
-use haywain_shared::protocol::MissingFiles;
 use haywain_shared::scene::SceneId;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Sqlite, Type};
@@ -110,23 +110,21 @@ pub(super) fn relative_path(row: &SqliteRow, column: &str) -> Result<RelativePat
     RelativePath::new(text(row, column)?).map_err(|_| damaged(column))
 }
 
-/// What becomes of frames whose scene wants files that are not there.
-pub(super) fn missing_files(row: &SqliteRow) -> Result<MissingFiles, StoreError> {
-    match text(row, "missing_files")?.as_str() {
-        REFUSE => Ok(MissingFiles::Refuse),
-        ALLOW => Ok(MissingFiles::Allow),
-        _ => Err(damaged("missing_files")),
-    }
+/// What a job asks of Blender.
+pub(super) fn options(row: &SqliteRow) -> Result<RenderOptions, StoreError> {
+    serde_json::from_str(&text(row, "options")?).map_err(|_| damaged("options"))
 }
 
-const REFUSE: &str = "refuse";
-const ALLOW: &str = "allow";
+/// Options as column `options` has them.
+pub(super) fn options_text(options: &RenderOptions) -> Result<String, StoreError> {
+    serde_json::to_string(options).map_err(|error| StoreError::Inconsistent(format!("options: {error}")))
+}
 
-/// The word that column `missing_files` has for it.
-pub(super) const fn missing_files_word(missing_files: MissingFiles) -> &'static str {
-    match missing_files {
-        MissingFiles::Refuse => REFUSE,
-        MissingFiles::Allow => ALLOW,
+/// The word that column `frame_order` has for it.
+pub(super) const fn frame_order_word(order: FrameOrder) -> &'static str {
+    match order {
+        FrameOrder::Any => "any",
+        FrameOrder::Sequential => "sequential",
     }
 }
 

@@ -3,13 +3,15 @@
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId, RequestId};
 use haywain_shared::job::EventKind;
+use haywain_shared::options::FrameOrder;
+use haywain_shared::protocol::InspectionWish;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use super::agents;
 use super::columns::{
-    agent_id, as_integer, as_ms, count, database_error, integer, job_id, lease_id, missing_files, optional_duration,
-    optional_integer, range, scene_id, small, text,
+    agent_id, as_integer, as_ms, count, database_error, integer, job_id, lease_id, optional_duration, optional_integer,
+    options, range, scene_id, small, text,
 };
 use super::events::{self, Subject};
 use super::jobs::{CountChange, change_counts};
@@ -28,14 +30,16 @@ const WORTH_ASKING: &str = "/* worth asking for a lease */
         OR NOT EXISTS (SELECT 1 FROM agents WHERE id = ?1 AND incarnation = ?3) AS worth";
 const BY_REQUEST: &str = "/* lease by request */
     SELECT leases.id, epoch, job_id, scene_id, first, last, leases.generation, leases.ended_ms,
-        frame_timeout_ms, stall_timeout_ms, missing_files
-    FROM leases JOIN jobs ON jobs.id = job_id WHERE agent_id = ?1 AND request_id = ?2";
+        frame_timeout_ms, stall_timeout_ms, options, inspection IS NULL AS uninspected
+    FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id
+    WHERE agent_id = ?1 AND request_id = ?2";
 // In both: ?1 the agent, ?2 now, ?3 whether there are other agents, ?4 the memory that it has, ?5 the latest moment that
 // anything can be waiting for now: what is later is from before the wall's clock was set back.
 const NEXT_JOBS: &str = "/* next jobs to lease from */
-    SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms, missing_files
+    SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms, options,
+        (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected
     FROM jobs
-    WHERE pending > 0 AND control = 'active'
+    WHERE pending > 0 AND control = 'active' AND (frame_order = 'any' OR leased = 0)
         AND EXISTS (SELECT 1 FROM ranges WHERE ranges.job_id = jobs.id AND state = 'pending'
             AND (picky_until_ms IS NULL OR picky_until_ms <= ?2 OR picky_until_ms > ?5
                  OR ((avoid_agent IS NULL OR avoid_agent <> ?1 OR NOT ?3)
@@ -51,8 +55,9 @@ const NEXT_RANGE: &str = "/* next range to lease */
                  AND (min_memory_bytes IS NULL OR min_memory_bytes < ?4)))
     ORDER BY first LIMIT 1";
 const JOB_OF_LEASE: &str = "/* job of a lease */
-    SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, missing_files, control, total
-    FROM leases JOIN jobs ON jobs.id = job_id WHERE epoch = ?1";
+    SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, options, control, total,
+        inspection IS NULL AS uninspected
+    FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id WHERE epoch = ?1";
 const FOLLOWER: &str = "/* lease that follows an ended one */
     SELECT leases.id, leases.epoch FROM leases JOIN lease_frames USING (epoch)
     WHERE follows = ?1 AND ended_ms IS NULL AND lease_frames.frame = ?2";
@@ -62,6 +67,9 @@ const INSERT_LEASE: &str = "/* insert lease */
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING epoch";
 const INSERT_FRAME: &str =
     "/* insert lease frame */ INSERT INTO lease_frames (epoch, frame, job_id) VALUES (?1, ?2, ?3)";
+
+/// The most frames of a job in sequence that are leased at once: a bound on the transaction, not a rule.
+const MOST_IN_SEQUENCE: u64 = 10_000;
 
 /// The agents that could take what the one that asks does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +122,12 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         batch_size: small(row, "batch_size")?,
     };
     let whole = Shelved::of(range(&next)?, small(&next, "generation")?);
-    let frames = carve_off(tx, job, whole, batch_frames(carve)).await?;
+    let most = match options(row)?.order {
+        FrameOrder::Any => batch_frames(carve),
+        // To go on elsewhere would mean to step through everything again.
+        FrameOrder::Sequential => MOST_IN_SEQUENCE,
+    };
+    let frames = carve_off(tx, job, whole, most).await?;
     let mut lease = lease_of(row, LeaseId::generate(), frames, whole.generation)?;
     lease.epoch = insert(tx, &lease, ask.agent, Origin::Request(ask.request)).await?;
     tx.lease_begins(lease.id, ask.agent);
@@ -190,7 +203,8 @@ fn lease_of(row: &SqliteRow, id: LeaseId, frames: FrameRange, generation: u32) -
         generation,
         frame_timeout: optional_duration(row, "frame_timeout_ms")?,
         stall_timeout: optional_duration(row, "stall_timeout_ms")?,
-        missing_files: missing_files(row)?,
+        options: options(row)?,
+        inspection: if integer(row, "uninspected")? == 1 { InspectionWish::Wanted } else { InspectionWish::Known },
     })
 }
 

@@ -8,7 +8,7 @@ use haywain_shared::job::EventKind;
 use sqlx::SqlitePool;
 
 use super::columns::{
-    as_integer, as_ms, count, database_error, digest, integer, job_id, missing_files_word, optional_text,
+    as_integer, as_ms, count, database_error, digest, frame_order_word, integer, job_id, optional_text, options_text,
     relative_path, text,
 };
 use super::events::{self, Subject};
@@ -21,8 +21,8 @@ use crate::store::{Idempotency, JobLabel, NewJob, StoreError};
 
 const INSERT_JOB: &str = "/* insert job */
     INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed,
-        priority, max_attempts, frame_timeout_ms, stall_timeout_ms, missing_files)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11)";
+        priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, frame_order)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12)";
 const BY_KEY: &str = "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE key = ?1";
 const KEEP_KEY: &str = "/* keep key */ INSERT INTO idempotency_keys (key, body_sha256, job_id) VALUES (?1, ?2, ?3)";
 const CHANGE_COUNTS: &str = "/* change counts */
@@ -59,7 +59,7 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError
     {
         return Ok(known);
     }
-    scenes::check(tx, job.scene, job.missing_files).await?;
+    scenes::check(tx, job.scene, &job.options).await?;
     scenes::touch(tx, job.scene).await?;
     sqlx::query(INSERT_JOB)
         .bind(&job.id.as_bytes()[..])
@@ -72,7 +72,8 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError
         .bind(job.limits.max_attempts)
         .bind(job.limits.frame_timeout.map(as_ms))
         .bind(job.limits.stall_timeout.map(as_ms))
-        .bind(missing_files_word(job.missing_files))
+        .bind(options_text(&job.options)?)
+        .bind(frame_order_word(job.options.order))
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;

@@ -30,6 +30,7 @@ use async_trait::async_trait;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
+use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
@@ -216,6 +217,10 @@ impl Store for SqliteStore {
 
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
         scenes::list(&self.readers, filter).await
+    }
+
+    async fn keep_inspection(&self, scene: SceneId, inspection: Inspection) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(scenes::keep_inspection(tx, scene, inspection))).await
     }
 
     async fn touch_scene(&self, scene: SceneId) -> Result<(), StoreError> {

@@ -48,7 +48,7 @@ async fn after_the_end(writer: &Writer, lease: LeaseRow, held: &HeldLease) -> Re
     Ok(match readopted {
         Some(lease) => {
             tracing::info!(lease = %lease.id, epoch = lease.epoch, job = %lease.job, frames = %lease.frames, "re-adopted");
-            LeaseStanding::Readopted { grant: lease.into() }
+            LeaseStanding::Readopted { grant: Box::new(lease.into()) }
         }
         None => LeaseStanding::Revoked { reason: RevokedReason::Ended },
     })

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use haywain_shared::digest::Sha256Digest;
-use haywain_shared::protocol::MissingFiles;
+use haywain_shared::inspection::Inspection;
+use haywain_shared::options::{Allowance, RenderOptions};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::columns::{
-    as_integer, as_ms, count, database_error, digest, integer, moment, relative_path, scene_id, text,
+    as_integer, as_ms, count, database_error, digest, integer, moment, optional_text, relative_path, scene_id, text,
 };
 use super::writer::Tx;
 use crate::store::{KeptScene, Novelty, SceneFilter, SomePaths, StoreError};
@@ -31,8 +32,10 @@ const OTHER_SIZE: &str = "/* stored in another size */
     WHERE scene_id = ?1 AND blobs.state <> 'missing' AND blobs.size_bytes <> scene_blobs.size_bytes LIMIT 1";
 const TOUCH: &str = "/* touch scene */ UPDATE scenes SET touched_ms = max(touched_ms, ?2) WHERE id = ?1";
 const MANIFEST: &str = "/* scene */ SELECT manifest FROM scenes WHERE id = ?1";
-const REPORT: &str = "/* scene report */ SELECT manifest, size_bytes, touched_ms FROM scenes WHERE id = ?1";
-const LACKING: &str = "/* what a scene lacks */ SELECT lacking FROM scenes WHERE id = ?1";
+const REPORT: &str = "/* scene report */ SELECT manifest, inspection, size_bytes, touched_ms FROM scenes WHERE id = ?1";
+const LACKING: &str = "/* what a scene lacks */ SELECT lacking, inspection FROM scenes WHERE id = ?1";
+const KEEP_INSPECTION: &str = "/* keep inspection */
+    UPDATE scenes SET inspection = coalesce(inspection, ?2) WHERE id = ?1";
 const MISSING_BLOBS: &str = "/* missing blobs of a scene */
     SELECT sha256, scene_blobs.size_bytes FROM scene_blobs JOIN blobs USING (sha256)
     WHERE scene_id = ?1 AND (state <> 'stored' OR blobs.size_bytes <> scene_blobs.size_bytes) ORDER BY sha256";
@@ -139,8 +142,30 @@ async fn report_in(conn: &mut SqliteConnection, scene: SceneId) -> Result<SceneR
         manifest: read_manifest(&row)?,
         size_bytes: count(&row, "size_bytes")?,
         missing_blobs: missing_blobs(conn, scene).await?,
+        inspection: read_inspection(&row)?,
         touched_at: moment(&row, "touched_ms")?,
     })
+}
+
+fn read_inspection(row: &SqliteRow) -> Result<Option<Inspection>, StoreError> {
+    let text = optional_text(row, "inspection")?;
+    let read = text.map(|text| serde_json::from_str(&text)).transpose();
+    read.map_err(|error| StoreError::Inconsistent(error.to_string()))
+}
+
+/// Keeps what was found in a scene; the first to look is believed.
+pub(super) async fn keep_inspection(tx: &mut Tx, scene: SceneId, inspection: Inspection) -> Result<(), StoreError> {
+    let text = serde_json::to_string(&inspection).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+    let kept = sqlx::query(KEEP_INSPECTION)
+        .bind(&scene.digest().as_bytes()[..])
+        .bind(text)
+        .execute(&mut tx.conn)
+        .await
+        .map_err(database_error)?;
+    if kept.rows_affected() == 0 {
+        return Err(StoreError::UnknownScene(scene));
+    }
+    Ok(())
 }
 
 async fn missing_blobs(conn: &mut SqliteConnection, scene: SceneId) -> Result<Vec<BlobRef>, StoreError> {
@@ -175,7 +200,7 @@ pub(super) async fn list(readers: &SqlitePool, filter: SceneFilter) -> Result<Ve
 }
 
 /// A job is about to be queued: its scene must be all there, and lacks nothing unless its owner does not mind.
-pub(super) async fn check(tx: &mut Tx, scene: SceneId, missing_files: MissingFiles) -> Result<(), StoreError> {
+pub(super) async fn check(tx: &mut Tx, scene: SceneId, options: &RenderOptions) -> Result<(), StoreError> {
     let row = sqlx::query(LACKING)
         .bind(&scene.digest().as_bytes()[..])
         .fetch_optional(&mut tx.conn)
@@ -189,9 +214,13 @@ pub(super) async fn check(tx: &mut Tx, scene: SceneId, missing_files: MissingFil
         let paths = files.filter(|file| missing.binary_search(&file.sha256).is_ok()).map(|file| file.path.to_string());
         return Err(StoreError::SceneIncomplete { scene, paths: SomePaths::of(paths) });
     }
-    if count(&row, "lacking")? > 0 && missing_files == MissingFiles::Refuse {
+    if count(&row, "lacking")? > 0 && !options.allow.contains(&Allowance::MissingFiles) {
         let paths = SomePaths::of(manifest_in(&mut tx.conn, scene).await?.missing);
         return Err(StoreError::SceneLacksFiles { scene, paths });
+    }
+    let objections = read_inspection(&row)?.map(|inspection| inspection.objections(options)).unwrap_or_default();
+    if !objections.is_empty() {
+        return Err(StoreError::WouldRenderWrong { scene, objections: objections.join("; ") });
     }
     Ok(())
 }
