@@ -28,8 +28,8 @@ pub struct Inspection {
     pub sounds: Vec<String>,
     /// The name of the colour configuration that it was looked at with.
     pub color_config: String,
-    /// An estimate of the memory that a frame of the active scene needs: what the process had once the file was open, and the
-    /// pictures (pixels across × down × 4 channels × 4 bytes each) and the render buffers that come on top.
+    /// A rough estimate of the memory that a frame of the active scene needs, in bytes: the most that Blender had while the
+    /// file was opened, 8 times the sizes of the files that it reads, and 64 for each pixel of the picture.
     pub memory_bytes: u64,
 }
 
@@ -138,19 +138,30 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Whether a job with these options renders in spite of it.
+    /// Whether a job with these options does not mind it.
     #[must_use]
-    pub fn is_settled_by(self, options: &RenderOptions) -> bool {
+    pub fn is_allowed_by(self, options: &RenderOptions) -> bool {
         let allowed = |allowance| options.allow.contains(&allowance);
         match self {
-            Self::NoCamera => options.camera.is_some(),
-            Self::UnknownEngine => options.engine.is_some() || !options.addons.is_empty(),
+            Self::NoCamera | Self::UnknownEngine => false,
             Self::MissingFiles => allowed(Allowance::MissingFiles),
-            Self::BrokenDrivers => options.scripts == Scripts::Allowed || allowed(Allowance::BrokenDrivers),
+            Self::BrokenDrivers => allowed(Allowance::BrokenDrivers),
             Self::UnbakedSimulations => {
                 options.order == FrameOrder::Sequential || allowed(Allowance::UnbakedSimulations)
             }
-            Self::UnknownParts => !options.addons.is_empty() || allowed(Allowance::UnknownParts),
+            Self::UnknownParts => allowed(Allowance::UnknownParts),
+        }
+    }
+
+    /// Whether a scene that has it as it is could be without it for a job with these options.
+    #[must_use]
+    pub fn may_be_mended_by(self, options: &RenderOptions) -> bool {
+        match self {
+            Self::NoCamera => options.camera.is_some(),
+            Self::UnknownEngine => options.engine.is_some() || !options.addons.is_empty(),
+            Self::UnknownParts => !options.addons.is_empty(),
+            Self::BrokenDrivers => options.scripts == Scripts::Allowed,
+            Self::MissingFiles | Self::UnbakedSimulations => false,
         }
     }
 }
@@ -169,7 +180,8 @@ impl Inspection {
         let camera = options.camera.iter().filter(|wanted| !scene.cameras.contains(wanted));
         let layer = layer.map(|wanted| unknown("view layer", wanted, layers()));
         let camera = camera.map(|wanted| unknown("camera", wanted, scene.cameras.iter()));
-        let faults = scene.faults.iter().filter(|fault| !fault.kind.is_settled_by(options));
+        let stands = |kind: FaultKind| !kind.is_allowed_by(options) && !kind.may_be_mended_by(options);
+        let faults = scene.faults.iter().filter(|fault| stands(fault.kind));
         layer.chain(camera).chain(faults.map(|fault| fault.message.clone())).collect()
     }
 }

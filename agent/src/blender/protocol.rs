@@ -5,25 +5,30 @@ use std::path::Path;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::inspection::Inspection;
+use haywain_shared::inspection::{Fault, Inspection};
 use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::InspectionWish;
 use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
 /// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
-pub const DRIVER: [(&str, &str); 11] = [
+pub const DRIVER: [(&str, &str); 16] = [
     ("driver.py", include_str!("driver/driver.py")),
     ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
     ("haywain/channel.py", include_str!("driver/haywain/channel.py")),
     ("haywain/failures.py", include_str!("driver/haywain/failures.py")),
+    ("haywain/faults.py", include_str!("driver/haywain/faults.py")),
+    ("haywain/inspection.py", include_str!("driver/haywain/inspection.py")),
     ("haywain/mapping.py", include_str!("driver/haywain/mapping.py")),
     ("haywain/names.py", include_str!("driver/haywain/names.py")),
     ("haywain/needs.py", include_str!("driver/haywain/needs.py")),
     ("haywain/opening.py", include_str!("driver/haywain/opening.py")),
+    ("haywain/options.py", include_str!("driver/haywain/options.py")),
     ("haywain/outputs.py", include_str!("driver/haywain/outputs.py")),
     ("haywain/places.py", include_str!("driver/haywain/places.py")),
     ("haywain/rendering.py", include_str!("driver/haywain/rendering.py")),
+    ("haywain/scripts.py", include_str!("driver/haywain/scripts.py")),
+    ("haywain/simulations.py", include_str!("driver/haywain/simulations.py")),
 ];
 
 /// The version of this protocol that the driver must speak.
@@ -73,7 +78,7 @@ pub enum Event {
         /// Blender's version.
         blender: String,
     },
-    /// The scene is open, and nothing was found that it would fail for.
+    /// The scene is open.
     Opened {
         /// Its render engine.
         engine: String,
@@ -81,6 +86,8 @@ pub enum Event {
         formats: Vec<String>,
         /// What a person should know: what was changed, what to look out for.
         notes: Vec<String>,
+        /// What is wrong with it: rendered all the same, if the job allows it.
+        faults: Vec<Fault>,
     },
     /// What is in the scene that is being opened, if that was asked for.
     Inspected {

@@ -200,7 +200,13 @@ impl Session {
         loop {
             match self.next_event(waiting, &mut |_| {}).await? {
                 Event::Inspected { inspection } => self.inspection = Some(inspection),
-                Event::Opened { engine, formats, notes } => return Ok(Opened { engine, formats, notes }),
+                Event::Opened { engine, formats, mut notes, faults } => {
+                    if let Some(fault) = faults.iter().find(|fault| !fault.kind.is_allowed_by(options)) {
+                        return Err(Failure::new(fault.cause, fault.message.clone()));
+                    }
+                    notes.extend(faults.into_iter().map(|fault| format!("allowed: {}", fault.message)));
+                    return Ok(Opened { engine, formats, notes });
+                }
                 Event::Failed { cause, message, peak_memory_bytes } => {
                     return Err(Failure { cause, message, peak_memory_bytes });
                 }

@@ -39,33 +39,38 @@ sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 from haywain.blendfile import OWN_VERSION
 from haywain.channel import Channel
 from haywain.failures import Failure, classify, describe
-from haywain.opening import load_to_render, open_scene
+from haywain.opening import open_scene
 from haywain.rendering import peak_memory_bytes, render_frame
 
 PROTOCOL = 1
+# For what Blender itself puts aside.
+WORK_FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 class Session:
-    """Which command may run when: nothing is rendered but a scene whose opening found no fault."""
+    """Which command may run when, and how the scene comes to a frame."""
 
     def __init__(self, channel):
         self._channel = channel
-        self._opened = None  # The command that opened the scene at hand.
-        self._keeps_history = False
+        self._opened = None
         self._is_fresh = False
 
     def _open(self, command):
         self._opened = None
-        self._keeps_history = open_scene(self._channel, command)
-        self._opened, self._is_fresh = command, True
+        self._opened, self._is_fresh = open_scene(self._channel, command, WORK_FOLDER), True
 
     def _render(self, command):
-        if not self._opened:
+        opened = self._opened
+        if not opened:
             raise Failure("bad_scene", "no scene is open: the last one was refused, or none was opened yet")
-        if self._keeps_history and not self._is_fresh:
-            load_to_render(self._opened)
+        # What a simulation has played before must not show in the frame.
+        has_past = not self._is_fresh and opened.keeps_history
+        if has_past and not (opened.player and opened.player.can_reach(command["frame"])):
+            opened.reload()
         self._is_fresh = False
-        render_frame(self._channel, command)
+        if opened.player:
+            opened.player.play_to(command["frame"])
+        render_frame(self._channel, command, opened)
 
     def run(self, command):
         action = command.get("do") if isinstance(command, dict) else None

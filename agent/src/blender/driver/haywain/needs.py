@@ -1,18 +1,10 @@
-"""What a scene needs to be rendered: a camera, an engine, files; and what it has that a farm must know of.
-
-Without a texture, or a library, Blender renders on and says nothing: so what is used is looked for first.
-"""
+"""What a scene reaches when it is rendered, and the files that this reads."""
 
 import collections
 import os
 import re
 
 import bpy
-
-from haywain.blendfile import OWN_VERSION
-from haywain.failures import Failure
-
-MOST_PATHS_NAMED = 5
 
 
 def sequencer_of(scene):
@@ -32,23 +24,6 @@ def node_tree_of(owner):
         return owner.compositing_node_group
     always = bpy.app.version >= (5, 0, 0) and isinstance(owner, (bpy.types.Material, bpy.types.World))
     return getattr(owner, "node_tree", None) if always or getattr(owner, "use_nodes", True) else None
-
-
-def check_camera(scene):
-    """A camera that merely exists is not enough for Blender; a picture without 3D needs none."""
-    compositor = node_tree_of(scene) if scene.render.use_compositing else None
-    renders_3d = not compositor or any(node.type == "R_LAYERS" and not node.mute for node in compositor.nodes)
-    has_camera = scene.camera or any(marker.camera for marker in scene.timeline_markers)
-    if renders_3d and not has_camera and not sequencer_of(scene):
-        raise Failure("bad_scene", f"Scene '{scene.name}' has no camera: set one in its properties and save the file")
-
-
-def check_engine(scene, chatter):
-    """To Python an unknown engine looks like EEVEE; only what Blender printed at the load tells its name."""
-    unknown = re.search(rf"Engine '(.+?)' not available for scene '{re.escape(scene.name)}'", chatter)
-    if unknown:
-        raise Failure("bad_scene", f"Scene '{scene.name}' wants the render engine {unknown.group(1)}, which this "
-                                   f"Blender {OWN_VERSION} does not have: choose another or install its add-on")
 
 
 def rendered_datablocks(scene):
@@ -174,39 +149,3 @@ def is_present(path, library, is_sequence):
         return False
     sibling = re.compile(re.escape(numbered.group(1)) + r"\d+" + re.escape(numbered.group(2)))
     return any(sibling.fullmatch(other) for other in os.listdir(folder))
-
-
-def check_files(scene, mapping, allow_missing):
-    """Without a texture Blender renders on, in magenta, and says nothing: so the files are looked for first.
-
-    Returns a note on what is missing and may be.
-    """
-    missing = sorted({mapping.name_of(file[0]) for file in external_files(scene) if not is_present(*file)})
-    if not missing:
-        return []
-    names = ", ".join(missing[:MOST_PATHS_NAMED])
-    rest = len(missing) - MOST_PATHS_NAMED
-    more = f" and {rest} more" if rest > 0 else ""
-    if allow_missing:
-        return [f"rendered without files that are not there: {names}{more}"]
-    raise Failure("missing_file", f"Scene '{scene.name}' renders with files that are not there: {names}{more}: submit "
-                                  "the scene together with its files (`haywain submit` finds them), or allow missing "
-                                  "files")
-
-
-def unbaked_simulations(scene):
-    """Names what Blender plays from its start: such frames depend on those that the process rendered before.
-
-    Whether nodes have been baked cannot be seen; they count as not.
-    """
-    world = scene.rigidbody_world
-    if world and world.point_cache and not world.point_cache.is_baked:
-        yield "the rigid bodies"
-    for item in scene.objects:
-        for modifier in item.modifiers:
-            cache = getattr(modifier, "point_cache", None)  # Cloth and soft bodies.
-            if cache and not cache.is_baked:
-                yield f"'{modifier.name}' of '{item.name}'"
-    for tree in bpy.data.node_groups:
-        if tree.users and any(node.type == "SIMULATION_OUTPUT" for node in tree.nodes):
-            yield f"the simulation nodes of '{tree.name}'"

@@ -1,4 +1,4 @@
-"""Opens a scene and judges it."""
+"""Opens a scene for a job: as the file has it, but for what the job sets."""
 
 import contextlib
 import os
@@ -8,9 +8,13 @@ import bpy
 
 from haywain.blendfile import OWN_VERSION, check_header, check_version
 from haywain.failures import Failure, describe
+from haywain.faults import faults_of
+from haywain.inspection import inspect
 from haywain.mapping import Mapping
-from haywain.needs import check_camera, check_engine, check_files, unbaked_simulations
+from haywain.options import apply, chosen_scene
 from haywain.outputs import formats
+from haywain.scripts import enable_addons
+from haywain.simulations import Player, keep_fluids_apart, unbaked
 
 
 @contextlib.contextmanager
@@ -57,27 +61,44 @@ def load(path, allow_scripts):
         return heard()
 
 
-def replace_movie_format(scene):
-    """A farm renders frames: a movie format would write one file, named after the whole range, for each."""
-    settings = scene.render.image_settings
-    movie = settings.file_format
-    if not scene.render.is_movie_format:
-        return []
-    if hasattr(settings, "media_type"):
-        settings.media_type = "IMAGE"  # From 5.0 on, before it will take the format.
-    settings.file_format = "PNG"
-    return [f"movie format {movie} replaced by PNG"]
+class Opened:
+    """A scene that is open, for a job: how it was loaded, and what was found."""
 
+    def __init__(self, command):
+        self._command = command
+        self.options = command.get("options", {})
+        self.scripts_allowed = self.options.get("scripts") == "allowed"
+        self.is_sequential = self.options.get("order") == "sequential"
+        self._load()
 
-def load_to_render(command):
-    """Loads a command's scene as it will be rendered.
+    def _load(self):
+        """Loads the file as it will be rendered, but for what the job sets."""
+        path = self._command["path"]
+        self.chatter = load(path, self.scripts_allowed)
+        self.mapping = Mapping(self._command.get("root") or os.path.dirname(path), self._command.get("places", []))
+        self.mapping.apply()
+        self.scene = self.player = None
 
-    Returns what Blender printed, what was changed, and where its files were.
-    """
-    chatter = load(command["path"], bool(command.get("allowScripts")))
-    mapping = Mapping(command.get("root") or os.path.dirname(command["path"]), command.get("places", []))
-    mapping.apply()
-    return chatter, replace_movie_format(bpy.context.scene), mapping
+    def prepare(self, work_folder):
+        """Makes it the job's; returns what a person should know of it."""
+        self.scene = chosen_scene(self.options)
+        notes = apply(self.options, self.scene)
+        if self.scene != bpy.context.scene:
+            for layer in self.scene.view_layers:
+                layer.update()  # Only then is it known which of its drivers fail.
+        self.keeps_history = any(True for _ in unbaked(self.scene))
+        if self.is_sequential and self.keeps_history:
+            keep_fluids_apart(self.scene, work_folder)
+            self.player = Player(self.scene)
+        self._work_folder = work_folder
+        return notes
+
+    def reload(self):
+        self._load()
+        self.prepare(self._work_folder)
+
+    def faults(self):
+        return faults_of(self.scene, self.chatter, self.mapping, self.scripts_allowed)
 
 
 def version_notes(saved):
@@ -86,18 +107,17 @@ def version_notes(saved):
     return [f"saved by Blender {saved[0]}.{saved[1]}, newer than this {OWN_VERSION}: what is new in it may be lost"]
 
 
-def open_scene(channel, command):
-    """Opens and judges a scene; returns whether its frames depend on those rendered before them."""
+def open_scene(channel, command, work_folder):
+    """Opens a scene and says what is to be said about it."""
+    enable_addons(command.get("options", {}).get("addons", []), command.get("addonsFolder"))
     check_header(command["path"])
-    chatter, notes, mapping = load_to_render(command)
-    scene, saved = bpy.context.scene, tuple(bpy.data.version)
+    opened = Opened(command)
+    saved = tuple(bpy.data.version)
     check_version(os.path.basename(command["path"]), saved)
-    check_engine(scene, chatter)
-    check_camera(scene)
-    notes += check_files(scene, mapping, command.get("missingFiles") == "allow")
-    simulations = list(unbaked_simulations(scene))
-    notes += version_notes(saved)
-    notes += [f"{name}: simulated and not baked, so each frame comes as if jumped to; bake it" for name in simulations]
-    channel.send("opened", scene=scene.name, engine=scene.render.engine, frameStart=scene.frame_start,
-                 frameEnd=scene.frame_end, formats=formats(scene), notes=notes)
-    return bool(simulations)
+    if command.get("inspection") == "wanted":
+        channel.send("inspected", inspection=inspect(opened.chatter, opened.mapping, opened.scripts_allowed))
+    notes = opened.prepare(work_folder) + version_notes(saved)
+    scene = opened.scene
+    channel.send("opened", scene=scene.name, engine=scene.render.engine, formats=formats(scene), notes=notes,
+                 faults=opened.faults())
+    return opened

@@ -9,6 +9,7 @@ import time
 import bpy
 
 from haywain.failures import DISK_FULL, Failure
+from haywain.faults import blocked_drivers
 from haywain.outputs import Outputs, literal, overridden
 
 STATS_INTERVAL_S = 0.2
@@ -48,17 +49,19 @@ def range_of_one(scene, frame):
 
 def run_operator(scene, frame):
     """Renders and writes the frame as `-f` does: as an animation of that frame alone."""
+    # Blender takes another scene than the file's own by its name.
+    named = {} if scene == bpy.context.scene else {"scene": scene.name}
     if "frame_start" in bpy.ops.render.render.get_rna_type().properties:
-        return bpy.ops.render.render(animation=True, frame_start=frame, frame_end=frame)
+        return bpy.ops.render.render(animation=True, frame_start=frame, frame_end=frame, **named)
     if frame >= 0:
         with range_of_one(scene, frame):
-            return bpy.ops.render.render(animation=True)
+            return bpy.ops.render.render(animation=True, **named)
     # A scene's range has no negative frames: such a one is rendered as a still, under its name.
     still = literal(scene.render.frame_path(frame=frame))
     # Nor does a scene come to one, unless the preferences say so: it would be rendered at 0.
     with overridden((bpy.context.preferences.edit, "use_negative_frames", True), (scene, "frame_current", frame),
-                    (scene.render, "filepath", still)):
-        return bpy.ops.render.render(write_still=True)
+                    (bpy.context.scene, "frame_current", frame), (scene.render, "filepath", still)):
+        return bpy.ops.render.render(write_still=True, **named)
 
 
 def check_writable(directory):
@@ -101,9 +104,16 @@ class Watch:
         self.cancelled = True
 
 
-def render_frame(channel, command):
+def check_drivers(opened):
+    """A driver can come to need Python at this frame only."""
+    if not opened.scripts_allowed and "brokenDrivers" not in opened.options.get("allow", []):
+        for message in blocked_drivers(opened.scene, opened.scripts_allowed):
+            raise Failure("scripts_blocked", message)
+
+
+def render_frame(channel, command, opened):
     frame, directory, threads = command["frame"], command["directory"], command.get("threads", 0)
-    scene, render, watch = bpy.context.scene, bpy.context.scene.render, Watch(channel)
+    scene, render, watch = opened.scene, opened.scene.render, Watch(channel)
     check_writable(directory)
     settings = [(render, "use_file_extension", True), (render, "use_overwrite", True),
                 (render, "use_placeholder", False)]
@@ -119,6 +129,7 @@ def render_frame(channel, command):
     check_writable(directory)
     if watch.cancelled or "CANCELLED" in result:
         raise Failure("crashed", f"Blender cancelled frame {frame} and gave no reason: see the log")
+    check_drivers(opened)
     files = [{"name": name, "width": size and size[0], "height": size and size[1]}
              for name, size in outputs.collect()]
     if not files:
