@@ -55,11 +55,26 @@ pub(crate) fn made_by(script: &'static str) -> PathBuf {
 
 /// What a cold Blender, started for this alone, makes of one frame.
 pub(crate) fn cold_frame(kind: Kind, scene: &Path, frame: i32) -> DynamicImage {
+    let (_folder, file) = cold_file(kind, scene, frame, Change::default());
+    image::open(file).unwrap()
+}
+
+/// What an artist does to a file before a cold Blender renders it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Change {
+    /// The scene to render, unless it is the file's own.
+    pub(crate) scene: &'static str,
+    /// Python.
+    pub(crate) python: &'static str,
+}
+
+/// The file that a cold Blender writes for one frame, once an artist has changed something.
+pub(crate) fn cold_file(kind: Kind, scene: &Path, frame: i32, change: Change) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    render_cold(kind, scene, frame, Some(&folder.path().join("cold_")));
+    render_cold(kind, scene, frame, Some(&folder.path().join("cold_")), change);
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
-    image::open(&files[0]).unwrap()
+    (folder, files.into_iter().next().unwrap())
 }
 
 /// The folder of a scene after a cold Blender has rendered a frame of it as it stands.
@@ -67,17 +82,24 @@ pub(crate) fn cold_folder(kind: Kind, scene: &Path, frame: i32) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("shot.blend");
     std::fs::copy(scene, &copy).unwrap();
-    render_cold(kind, &copy, frame, None);
+    render_cold(kind, &copy, frame, None, Change::default());
     folder
 }
 
-fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>) {
+fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>, change: Change) {
     match kind {
         Kind::Program => {
             let mut blender = Command::new(path(kind));
             blender.args(["--background", "--factory-startup"]).arg(scene);
+            if !change.scene.is_empty() {
+                blender.args(["--scene", change.scene]);
+            }
             if let Some(output) = output {
                 blender.arg("--render-output").arg(output);
+            }
+            if !change.python.is_empty() {
+                let python = format!("import bpy\n{}", change.python);
+                blender.args(["--python-exit-code", "1", "--python-expr", &python]);
             }
             run(blender.args(["--render-frame", &frame.to_string()]));
         }
@@ -85,13 +107,21 @@ fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>) {
             const RENDER: &str = "import bpy, os, sys\n\
                 scene, output, frame = sys.argv[1], sys.argv[2], int(sys.argv[3])\n\
                 bpy.ops.wm.open_mainfile(filepath=scene)\n\
-                bpy.context.scene.render.filepath = output or bpy.context.scene.render.filepath\n\
-                bpy.ops.render.render(animation=True, frame_start=frame, frame_end=frame)\n\
+                exec(sys.argv[4])\n\
+                scene = bpy.data.scenes[sys.argv[5]] if sys.argv[5] else bpy.context.scene\n\
+                scene.render.filepath = output or scene.render.filepath\n\
+                with bpy.context.temp_override(scene=scene):\n\
+                \x20   bpy.ops.render.render(animation=True, frame_start=frame, frame_end=frame)\n\
                 sys.stdout.flush()\n\
                 os._exit(0)\n";
             let mut python = Command::new(path(kind));
             let output = output.unwrap_or(Path::new(""));
-            run(python.args(["-c", RENDER]).arg(scene).arg(output).arg(frame.to_string()));
+            run(python
+                .args(["-c", RENDER])
+                .arg(scene)
+                .arg(output)
+                .arg(frame.to_string())
+                .args([change.python, change.scene]));
         }
     }
 }

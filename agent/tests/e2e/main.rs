@@ -12,6 +12,7 @@ mod deaths;
 mod farm;
 mod faults;
 mod frames;
+mod options;
 mod outputs;
 mod places;
 mod session;

@@ -197,7 +197,7 @@ fn broken_blender(folder: &TempDir, script: &str) -> Blender {
 }
 
 const READY: &str = r#"echo '{"event":"ready","protocol":1,"blender":"0"}'"#;
-const OPENED: &str = r#"read -r line; echo '{"event":"opened","engine":"X","formats":["PNG"],"notes":[]}'"#;
+const OPENED: &str = r#"read -r line; echo '{"event":"opened","engine":"X","formats":["PNG"],"notes":[],"faults":[]}'"#;
 
 async fn failure_of(script: &str) -> Failure {
     let folder = tempfile::tempdir().unwrap();

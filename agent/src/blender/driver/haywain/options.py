@@ -65,8 +65,8 @@ def choose_engine(scene, wanted):
         except TypeError:
             pass  # Not one of this Blender's.
     there = ["CYCLES", "EEVEE", "WORKBENCH"]
-    there += [engine.bl_idname for engine in bpy.types.RenderEngine.__subclasses__() if engine.bl_idname not in there]
-    refuse("render engine", wanted, there)
+    added = {getattr(engine, "bl_idname", None) for engine in bpy.types.RenderEngine.__subclasses__()}
+    refuse("render engine", wanted, there + sorted(added - {None, *there}))
 
 
 def samples_of(scene):
