@@ -52,9 +52,9 @@ def choose_camera(scene, wanted):
     """The job's camera, also where the scene's markers would switch to another."""
     if wanted not in cameras_of(scene):
         refuse("camera", wanted, cameras_of(scene))
-    scene.camera = scene.objects[wanted]
     for marker in scene.timeline_markers:
-        marker.camera = None
+        marker.camera = None  # Which makes Blender switch to another marker's.
+    scene.camera = scene.objects[wanted]
 
 
 def choose_engine(scene, wanted):
