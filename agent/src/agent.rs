@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use haywain_shared::client::AgentClient;
 use haywain_shared::folder::OwnFolder;
+use haywain_shared::options::Scripts;
+use haywain_shared::protocol::Abilities;
 use haywain_shared::shutdown::Signals;
 use haywain_shared::transport::HttpTransport;
 use tokio::sync::mpsc;
@@ -15,9 +17,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::blender::find;
 use crate::blender::session::Patience;
 use crate::blender::studio::{BlenderStudio, Studio};
+use crate::blender::{addons, find};
 use crate::book::Book;
 use crate::cache::SceneCache;
 use crate::clock::{BootClock, SystemBootClock};
@@ -77,6 +79,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             name,
             slots: plan.slots,
             machine: facts,
+            abilities: abilities(settings)?,
             blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
         },
         studio: Arc::new(BlenderStudio {
@@ -111,6 +114,13 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     }
 }
 
+/// What jobs may ask for here.
+fn abilities(settings: &Settings) -> anyhow::Result<Abilities> {
+    let addons = settings.addons.as_deref().map(addons::found_in).transpose().context("the folder of add-ons")?;
+    let scripts = if settings.allow_scripts { Scripts::Allowed } else { Scripts::Blocked };
+    Ok(Abilities { scripts, addons: addons.unwrap_or_default() })
+}
+
 /// What an agent is made of, wherever it comes from: the system, or a simulation.
 pub struct Parts {
     /// The line to the orchestrator.
@@ -142,6 +152,7 @@ impl Parts {
     ) -> anyhow::Result<Ended> {
         let Self { client, introduction, studio, clock, plan, max_outbox_bytes, max_cache_bytes, leaving, tasks } =
             self;
+        let scripts = introduction.abilities.scripts;
         let stop = leaving.stopping().clone();
         let link = Link::new(client.clone(), introduction, stop.clone());
         let work = folder.join(WORK);
@@ -176,6 +187,7 @@ impl Parts {
             reports,
             studio,
             threads: plan.threads,
+            scripts,
             poll: Duration::from_millis(intervals.poll_ms),
             leaving: leaving.clone(),
         };

@@ -69,6 +69,11 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     addons: Option<PathBuf>,
 
+    /// Let Python run that comes with a scene, for jobs that ask for it: whoever may submit such jobs may run programs here
+    #[arg(long, env = "HAYWAIN_ALLOW_SCRIPTS")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_scripts: bool,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +122,9 @@ pub struct Settings {
     pub cache_size: Option<Size>,
     /// Where add-ons lie that jobs may name.
     pub addons: Option<PathBuf>,
+    /// Whether Python may run that comes with a scene.
+    #[serde(default)]
+    pub allow_scripts: bool,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,

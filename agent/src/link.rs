@@ -9,8 +9,8 @@ use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::ids::RequestId;
 use haywain_shared::problem::ProblemKind;
 use haywain_shared::protocol::{
-    BlenderFacts, HeartbeatAnswer, HeartbeatRequest, HeldLease, LeaseGrant, LeaseRequest, LeaveRequest, MachineFacts,
-    MachineSample, RegisterAnswer, RegisterRequest,
+    Abilities, BlenderFacts, HeartbeatAnswer, HeartbeatRequest, HeldLease, LeaseGrant, LeaseRequest, LeaveRequest,
+    MachineFacts, MachineSample, RegisterAnswer, RegisterRequest,
 };
 use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::SceneId;
@@ -35,6 +35,8 @@ pub struct Introduction {
     pub machine: MachineFacts,
     /// Its Blenders.
     pub blenders: Vec<BlenderFacts>,
+    /// What jobs may ask of it beyond that.
+    pub abilities: Abilities,
 }
 
 /// What speaks for giving a slot a batch of one scene rather than of another.
@@ -85,7 +87,7 @@ impl Link {
 
     /// Makes the agent known, however long that takes, and learns the intervals to keep.
     pub async fn register(&self) -> Result<RegisterAnswer, LinkEnded> {
-        let Introduction { identity, name, slots, machine, blenders } = &*self.introduction;
+        let Introduction { identity, name, slots, machine, blenders, abilities } = &*self.introduction;
         let request = RegisterRequest {
             agent_id: identity.agent_id,
             incarnation: identity.incarnation,
@@ -93,6 +95,7 @@ impl Link {
             slots: *slots,
             machine: machine.clone(),
             blenders: blenders.clone(),
+            abilities: abilities.clone(),
         };
         loop {
             match until_answered(self.client.patience(), &self.stop, || self.client.register(&request)).await {

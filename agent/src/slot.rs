@@ -43,6 +43,8 @@ pub struct Workshop {
     pub reports: mpsc::UnboundedSender<Report>,
     /// Where Blenders come from.
     pub studio: Arc<dyn Studio>,
+    /// Whether Python may run that comes with a scene.
+    pub scripts: Scripts,
     /// Threads of each Blender.
     pub threads: Option<u32>,
     /// How long the orchestrator holds a lease request.
@@ -289,6 +291,12 @@ impl Slot {
         let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(is_wanted);
         if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
             return Ok(warm);
+        }
+        // The owner's word counts, whatever the orchestrator thinks.
+        if grant.options.scripts == Scripts::Allowed && self.shop.scripts == Scripts::Blocked {
+            let message = "the job asks for scripts, which this agent's owner does not allow: start it with --allow-scripts, \
+                or submit the job without";
+            return Err(Failure::new(Cause::ScriptsBlocked, message));
         }
         let in_use = self.shop.cache.scene(grant.scene, self.shop.leaving.stopping()).await;
         let in_use = in_use.map_err(|error| cache_failure(&error))?;

@@ -289,6 +289,8 @@ pub struct AgentReport {
     pub machine: crate::protocol::MachineFacts,
     /// Its Blenders.
     pub blenders: Vec<crate::protocol::BlenderFacts>,
+    /// What jobs may ask of it beyond that.
+    pub abilities: crate::protocol::Abilities,
     /// How many batches it works on at once.
     pub slots: u32,
     /// When it last registered.

@@ -8,7 +8,7 @@ use crate::cause::Cause;
 use crate::digest::Sha256Digest;
 use crate::frames::{FrameNumber, FrameRange};
 use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
-use crate::options::RenderOptions;
+use crate::options::{RenderOptions, Scripts};
 use crate::path::RelativePath;
 use crate::scene::{BlobRef, SceneId};
 
@@ -34,6 +34,31 @@ pub struct RegisterRequest {
     pub machine: MachineFacts,
     /// The Blenders that it found, best first.
     pub blenders: Vec<BlenderFacts>,
+    /// What jobs may ask of it beyond that.
+    #[serde(default)]
+    pub abilities: Abilities,
+}
+
+/// What jobs may ask of an agent beyond its Blender.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Abilities {
+    /// Whether its owner lets Python run that comes with a scene.
+    #[serde(default)]
+    pub scripts: Scripts,
+    /// The add-ons that it has.
+    #[serde(default)]
+    pub addons: Vec<AddonFacts>,
+}
+
+/// An add-on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddonFacts {
+    /// The name of its module.
+    pub name: String,
+    /// Its version, where it says one.
+    pub version: Option<String>,
 }
 
 /// What an agent knows of its machine.

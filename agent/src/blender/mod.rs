@@ -1,5 +1,6 @@
 //! Blender: [`find`] it, keep one warm ([`session`]), and talk with the driver script that runs in it ([`protocol`]).
 
+pub mod addons;
 pub mod find;
 pub mod log;
 pub mod progress;

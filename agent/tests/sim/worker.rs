@@ -12,7 +12,7 @@ use haywain_agent::link::Introduction;
 use haywain_agent::machine::Plan;
 use haywain_shared::client::AgentClient;
 use haywain_shared::ids::AgentId;
-use haywain_shared::protocol::{BlenderFacts, BlenderKind, MachineFacts, MachineSample};
+use haywain_shared::protocol::{Abilities, BlenderFacts, BlenderKind, MachineFacts, MachineSample};
 use haywain_shared::retry::Patience;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,14 @@ impl Worker {
         let blenders = vec![BlenderFacts { version: "3.4.1".to_owned(), kind: BlenderKind::Program }];
         let parts = Parts {
             client: AgentClient::with_patience(Arc::new(line), Patience { spread: 0.0, ..Patience::ORCHESTRATOR }),
-            introduction: Introduction { identity, name, slots: self.slots, machine, blenders },
+            introduction: Introduction {
+                identity,
+                name,
+                slots: self.slots,
+                machine,
+                blenders,
+                abilities: Abilities::default(),
+            },
             studio: Arc::new(studio),
             clock: Arc::clone(&self.world.calendar) as Arc<_>,
             plan: Plan { slots: self.slots, threads: None },

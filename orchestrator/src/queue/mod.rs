@@ -3,6 +3,7 @@
 
 pub mod carve;
 pub mod choose;
+pub mod matching;
 mod members;
 mod options;
 pub mod pace;

@@ -10,7 +10,9 @@ use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use haywain_shared::job::{JobState, RecordedFrame};
 use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
-use haywain_shared::protocol::{BlenderFacts, HeldLease, InspectionWish, LeaseGrant, MachineFacts, MachineSample};
+use haywain_shared::protocol::{
+    Abilities, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, MachineFacts, MachineSample,
+};
 use haywain_shared::scene::SceneId;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,9 @@ pub struct AgentFacts {
     pub machine: MachineFacts,
     /// Its Blenders.
     pub blenders: Vec<BlenderFacts>,
+    /// What jobs may ask of it beyond that.
+    #[serde(default)]
+    pub abilities: Abilities,
 }
 
 /// A request for a lease.

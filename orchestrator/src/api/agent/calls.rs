@@ -24,7 +24,12 @@ pub(super) async fn register(
         agent: request.agent_id,
         incarnation: request.incarnation,
         name: request.name,
-        facts: AgentFacts { slots: request.slots, machine: request.machine, blenders: request.blenders },
+        facts: AgentFacts {
+            slots: request.slots,
+            machine: request.machine,
+            blenders: request.blenders,
+            abilities: request.abilities,
+        },
     };
     app.store.register(registration).await?;
     let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

@@ -12,7 +12,9 @@ use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
 use haywain_shared::job::JobReport;
 use haywain_shared::options::RenderOptions;
-use haywain_shared::protocol::{HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, UploadOutcome};
+use haywain_shared::protocol::{
+    Abilities, HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, UploadOutcome,
+};
 use haywain_shared::scene::{Manifest, SceneId};
 
 use crate::clock::HeldClock;
@@ -51,9 +53,13 @@ impl Bench {
         self.store = (self.open)().await;
     }
 
+    /// The scene of every job that needs no other.
+    pub(super) async fn scene(&self) -> SceneId {
+        self.complete_scene(Manifest::of_one_file("a.blend".parse().unwrap(), 1, Sha256Digest::of(b"a"))).await
+    }
+
     pub(super) async fn submit(&self, from: i64, to: i64, batch_size: u32) -> JobId {
-        let manifest = Manifest::of_one_file("a.blend".parse().unwrap(), 1, Sha256Digest::of(b"a"));
-        let scene = self.complete_scene(manifest).await;
+        let scene = self.scene().await;
         let id = JobId::generate();
         self.store.submit(NewJob { batch_size, ..new_job(id, scene, range(from, to)) }).await.unwrap();
         // Jobs are told apart by their age, and the clock stands still.
@@ -78,9 +84,18 @@ impl Bench {
     }
 
     pub(super) async fn register(&self, agent: AgentId, incarnation: u32) -> Result<(), StoreError> {
+        self.register_with(agent, incarnation, Abilities::default()).await
+    }
+
+    pub(super) async fn register_with(
+        &self,
+        agent: AgentId,
+        incarnation: u32,
+        abilities: Abilities,
+    ) -> Result<(), StoreError> {
         let machine =
             MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: 1 };
-        let facts = AgentFacts { slots: 1, machine, blenders: Vec::new() };
+        let facts = AgentFacts { slots: 1, machine, blenders: Vec::new(), abilities };
         let incarnation = Incarnation(incarnation);
         self.store.register(Registration { agent, incarnation, name: "test".to_owned(), facts }).await
     }

@@ -7,6 +7,7 @@ mod deliveries;
 mod expiry;
 mod failures;
 mod grants;
+mod options;
 mod renewals;
 mod retries;
 mod scenes;
@@ -17,6 +18,7 @@ pub(super) use self::deliveries::*;
 pub(super) use self::expiry::*;
 pub(super) use self::failures::*;
 pub(super) use self::grants::*;
+pub(super) use self::options::*;
 pub(super) use self::renewals::*;
 pub(super) use self::retries::*;
 pub(super) use self::scenes::*;
@@ -100,4 +102,7 @@ cases! {
     a_blob_that_is_going_is_missing_to_whoever_wants_it
     a_removed_job_is_gone_at_once_and_erased_bit_by_bit
     jobs_that_ended_long_ago_are_removed
+    frames_in_sequence_go_to_one_agent_at_a_time
+    a_job_goes_to_agents_that_can_render_it
+    what_was_found_in_a_scene_is_kept_and_speaks_at_the_next_submission
 }

@@ -19,6 +19,7 @@ use crate::queue::retry::ASIDE;
 use crate::store::{AgentCommand, AgentFacts, Registration, StoreError};
 
 const INCARNATION: &str = "/* agent's incarnation */ SELECT incarnation FROM agents WHERE id = ?1";
+const FACTS: &str = "/* agent's facts */ SELECT facts FROM agents WHERE id = ?1";
 const KEEP_AGENT: &str = "/* keep agent */
     INSERT INTO agents (id, name, incarnation, facts, registered_ms) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (id) DO UPDATE SET
@@ -69,6 +70,17 @@ pub(super) async fn leave(tx: &mut Tx, agent: AgentId, incarnation: Incarnation)
     check(&mut tx.conn, agent, incarnation).await?;
     leases::end_all_of_agent(tx, agent).await?;
     events::note(tx, EventKind::AgentChanged, &Subject::agent(agent), "left").await
+}
+
+/// What an agent told about itself.
+pub(super) async fn facts(tx: &mut Tx, agent: AgentId) -> Result<AgentFacts, StoreError> {
+    let row = sqlx::query(FACTS)
+        .bind(&agent.as_bytes()[..])
+        .fetch_optional(&mut tx.conn)
+        .await
+        .map_err(database_error)?
+        .ok_or(StoreError::UnknownAgent(agent))?;
+    serde_json::from_str(&text(&row, "facts")?).map_err(|error| StoreError::Inconsistent(error.to_string()))
 }
 
 /// Whether an agent may have work now.
@@ -222,6 +234,7 @@ fn report(row: &SqliteRow, memory: &Memory, since: Duration, now_ms: UnixMs) -> 
         aside_until: aside_until_ms.and_then(|until_ms| jiff::Timestamp::from_millisecond(until_ms).ok()),
         machine: facts.machine,
         blenders: facts.blenders,
+        abilities: facts.abilities,
         slots: memory.presence().slots_of(agent_id).unwrap_or(facts.slots),
         registered_at: moment(row, "registered_ms")?,
         sample: seen.and_then(|(_, sample)| sample),

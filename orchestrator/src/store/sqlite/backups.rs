@@ -2,7 +2,7 @@
 //! Whoever delivers first is recorded; the other is superseded, which costs nothing.
 
 use haywain_shared::frames::{FrameNumber, FrameRange};
-use haywain_shared::ids::{JobId, LeaseId};
+use haywain_shared::ids::{AgentId, JobId, LeaseId};
 use haywain_shared::options::FrameOrder;
 
 use super::agents;
@@ -10,6 +10,7 @@ use super::columns::{count, database_error, options};
 use super::grants::{already_granted, job_of, lease_beside};
 use super::leases::{self, LeaseLife, LeaseRow};
 use super::writer::Tx;
+use crate::queue::matching::misfit;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
 
@@ -39,7 +40,7 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, suspects: Vec<Suspect>) ->
         if lease.life == LeaseLife::Ended || lease.control != Control::Active {
             continue;
         }
-        if let Some(frame) = frame_to_back_up(tx, &lease, in_work).await? {
+        if let Some(frame) = frame_to_back_up(tx, &lease, ask.agent, in_work).await? {
             tracing::info!(job = %lease.job, %frame, agent = %ask.agent, silent = %lease.agent, "backup leased");
             return lease_beside(tx, &lease, FrameRange::single(frame), &ask).await.map(Some);
         }
@@ -48,13 +49,16 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, suspects: Vec<Suspect>) ->
 }
 
 /// The frame of a silent agent's lease that is worth beginning elsewhere: the one in work, else the first. None while it has
-/// a backup, or the job has as many as it may, or is rendered in sequence.
+/// a backup, or the job has as many as it may, or is rendered in sequence, or is none
+/// that the one who asks could render.
 async fn frame_to_back_up(
     tx: &mut Tx,
     lease: &LeaseRow,
+    asking: AgentId,
     in_work: Option<FrameNumber>,
 ) -> Result<Option<FrameNumber>, StoreError> {
-    if options(&job_of(tx, lease.epoch).await?)?.order == FrameOrder::Sequential {
+    let wanted = options(&job_of(tx, lease.epoch).await?)?;
+    if wanted.order == FrameOrder::Sequential || misfit(&wanted, &agents::facts(tx, asking).await?).is_some() {
         return Ok(None);
     }
     let held = leases::held_frames(&mut tx.conn, lease.epoch).await?;

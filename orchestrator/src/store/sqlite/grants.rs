@@ -20,6 +20,7 @@ use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::writer::Tx;
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
 use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
+use crate::queue::matching::misfit;
 use crate::queue::retry::PICKY;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
@@ -46,7 +47,7 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
                      AND (min_memory_bytes IS NULL OR min_memory_bytes < ?4))))
         AND (NOT ?3 OR NOT EXISTS (SELECT 1 FROM job_doubts
                  WHERE job_doubts.job_id = jobs.id AND job_doubts.agent_id = ?1 AND until_ms > ?2 AND until_ms <= ?5))
-    ORDER BY priority DESC, created_ms, id LIMIT ?6";
+    ORDER BY priority DESC, created_ms, id LIMIT ?6 OFFSET ?7";
 const NEXT_RANGE: &str = "/* next range to lease */
     SELECT first, last, generation FROM ranges
     WHERE job_id = ?6 AND state = 'pending'
@@ -109,7 +110,20 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
             .bind(as_integer(ask.memory_available_bytes))
             .bind(now_ms + as_ms(PICKY))
     };
-    let rows = asking(NEXT_JOBS).bind(LOOKED_AT).fetch_all(&mut tx.conn).await.map_err(database_error)?;
+    let facts = agents::facts(tx, ask.agent).await?;
+    let mut looked_at = 0;
+    let rows = loop {
+        let page = asking(NEXT_JOBS).bind(LOOKED_AT).bind(looked_at);
+        let page = page.fetch_all(&mut tx.conn).await.map_err(database_error)?;
+        let is_last = page.len() < LOOKED_AT as usize;
+        let fitting = page.into_iter().map(|row| Ok((misfit(&options(&row)?, &facts).is_none(), row)));
+        let fitting: Vec<_> = fitting.collect::<Result<Vec<_>, StoreError>>()?;
+        let fitting: Vec<_> = fitting.into_iter().filter_map(|(fits, row)| fits.then_some(row)).collect();
+        if is_last || !fitting.is_empty() {
+            break fitting;
+        }
+        looked_at += LOOKED_AT;
+    };
     let candidates = rows.iter().map(|row| candidate(row, &ask)).collect::<Result<Vec<_>, _>>()?;
     let Some(row) = rows.get(choose(&candidates)) else { return Ok(None) };
     let job = job_id(row, "job_id")?;
