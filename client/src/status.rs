@@ -59,7 +59,8 @@ fn failure(job: &JobReport) -> String {
         let of_cause: Vec<_> = job.failures.iter().filter(|failure| failure.cause == cause).collect();
         if let Some(first) = of_cause.first() {
             let frames = list(&runs(of_cause.iter().map(|failure| failure.frame)));
-            lines.push(format!("  frames {frames}: {cause}: {}", first.message));
+            let plural = if of_cause.len() == 1 { "" } else { "s" };
+            lines.push(format!("  frame{plural} {frames}: {cause}: {}", first.message));
         }
     }
     lines.push(format!("See why with: haywain logs {}", short(&job.job_id)));

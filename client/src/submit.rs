@@ -23,7 +23,7 @@ use crate::hashing::{self, HashError};
 use crate::scene::{self, Assembly, MissingPath};
 use crate::show::{Bytes, Form, Show, Spinner, bytes, say, short};
 use crate::upload::{self, Watcher};
-use crate::watch::watch;
+use crate::watch::{Reached, watch};
 
 /// What Ctrl-C before the job is there comes to.
 const STOPPED: &str = "stopped before the job was submitted; submitting again goes on where this stopped";
@@ -40,7 +40,7 @@ pub async fn run(context: &Context, args: &SubmitArgs) -> Outcome {
     let job = submit(context, &body).await?;
     tell(context, args, &source, job)?;
     if args.watch || args.out.is_some() {
-        return watch(context, job, args.out.as_deref()).await;
+        return watch(context, job, args.out.as_deref(), Reached::Before).await;
     }
     Ok(Exit::Done)
 }

@@ -2,6 +2,7 @@
 //! [`CallError`] has it. It knows no files and prints nothing.
 
 mod agents;
+mod events;
 mod frames;
 mod jobs;
 mod scenes;
@@ -18,11 +19,13 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use agents::AgentMove;
+pub use events::{News, NewsStream};
 pub use jobs::JobMove;
 pub use scenes::{BlobStanding, Piece, Sent};
 
 /// How long a short call may take, all in all.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// A line to one orchestrator. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Api {
