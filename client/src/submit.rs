@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use haywain_shared::client::CallError;
 use haywain_shared::ids::JobId;
 use haywain_shared::limits::MAX_NAME_BYTES;
-use haywain_shared::retry::{GaveUp, Patience, until_answered};
 use haywain_shared::scene::{BlobRef, Manifest, SceneFile, SceneId};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +18,7 @@ use crate::cli::SubmitArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::hashing::{self, HashError};
+use crate::perseverance::{Gain, LIMIT, LIMIT_IN_WORDS, NoAnswer, until_answered};
 use crate::scene::{self, Assembly, MissingPath};
 use crate::show::{Bytes, Form, Show, Spinner, bytes, say, short};
 use crate::upload::{self, Watcher};
@@ -202,11 +201,8 @@ async fn send(context: &Context, missing: &BTreeMap<BlobRef, PathBuf>) -> Outcom
     let total = missing.keys().map(|blob| blob.size_bytes).sum();
     let bar = Bytes::start(context.show, "sending", total);
     let shown = Shown { bar, show: context.show, is_told: AtomicBool::new(false) };
-    let sent = upload::send_all(&context.api, missing, &shown, &context.stop).await;
-    match sent {
-        Err(Failure { exit: Exit::Interrupted, .. }) => Err(Failure::interrupted(STOPPED)),
-        other => other.map(|()| total),
-    }
+    context.unless_stopped(STOPPED, upload::send_all(&context.api, missing, &shown)).await?;
+    Ok(total)
 }
 
 /// Shows an upload, and its first interruption also to who reads it later.
@@ -226,10 +222,13 @@ impl Watcher for Shown {
         self.bar.take_back(bytes);
     }
 
-    fn trying_again(&self, reason: &str) {
-        self.bar.say(&format!("{reason}; trying again…"));
-        if !self.show.live && !self.is_told.swap(true, Ordering::Relaxed) {
-            self.show.note(&format!("{reason}\nTrying again for as long as it takes"));
+    fn trying_again(&self, error: &CallError) {
+        self.bar.say("interrupted, trying again");
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            let words = format!(
+                "{error}\nTrying again, until nothing more has arrived for {LIMIT_IN_WORDS}: what has arrived is not sent again",
+            );
+            self.bar.aside(|| self.show.note(&words));
         }
     }
 }
@@ -280,27 +279,30 @@ fn name_of(args: &SubmitArgs) -> Option<String> {
 
 /// Submits the job once, however often it must be said.
 async fn submit(context: &Context, body: &Value) -> Outcome<JobId> {
-    let key = JobId::generate().to_string();
-    let reached = Arc::new(AtomicBool::new(false));
-    let said = Arc::clone(&reached);
-    let submitted = until_answered(Patience::ORCHESTRATOR, &context.stop, || {
-        let (body, key, said) = (body.clone(), key.clone(), Arc::clone(&said));
-        async move {
-            let answer = context.api.render(&body, &key).await;
-            if let Err(error @ (CallError::Unreachable { .. } | CallError::Busy { .. })) = &answer
-                && !said.swap(true, Ordering::Relaxed)
-            {
-                context.show.note(&format!("{error}\nTrying again: it will be one job"));
+    let (key, said) = (JobId::generate().to_string(), AtomicBool::new(false));
+    let failed = |error: &CallError| {
+        if !said.swap(true, Ordering::Relaxed) {
+            context.show.note(&format!("{error}\nTrying again: it will be one job"));
+        }
+    };
+    let gain = Gain::default();
+    let submitting = async {
+        until_answered(LIMIT, &gain, failed, || context.api.render(body, &key)).await.map_err(|no_answer| {
+            match no_answer {
+                NoAnswer::Refused(error) => error.into(),
+                NoAnswer::InVain(error) => Failure {
+                    exit: Exit::Unreachable,
+                    message: format!(
+                        "given up, as the orchestrator has not taken the job for {LIMIT_IN_WORDS}: {error}\n\
+                     When it is back, `haywain jobs` shows whether it has the job; if not, the same command submits it",
+                    ),
+                },
             }
-            answer
-        }
-    });
-    submitted.await.map_err(|gave_up| match gave_up {
-        GaveUp::Stopped => {
-            Failure::interrupted("stopped while the job was being submitted: `haywain jobs` shows whether it was")
-        }
-        GaveUp::Refused(error) => error.into(),
-    })
+        })
+    };
+    context
+        .unless_stopped("stopped while the job was being submitted: `haywain jobs` shows whether it was", submitting)
+        .await
 }
 
 fn tell(context: &Context, args: &SubmitArgs, source: &Source, job: JobId) -> Outcome<()> {

@@ -69,6 +69,11 @@ impl Bytes {
     pub fn say(&self, text: &str) {
         self.0.set_message(text.to_owned());
     }
+
+    /// Runs `print` with the bar out of the way.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
 }
 
 impl Drop for Bytes {
