@@ -66,6 +66,20 @@ fn a_job_that_fails_ends_its_watch_and_its_logs_say_why() {
     for part in ["2 of 2 frames failed", "frame 1: crashed: Blender died of signal 11", "haywain logs"] {
         assert!(words.contains(part), "{part:?} in {words}");
     }
+
+    let logs = home.run(&farm.url(), &["logs", &job]).ends_with(0).out;
+    for part in [
+        "frame 1 on barn, ",
+        ": crashed: Blender died of signal 11\n    Fra:1 Mem:9M\n    Segmentation fault\n",
+        "frame 2 on barn, ",
+        ": out_of_memory: Blender wanted 64 GB\n    Malloc returns null\n",
+    ] {
+        assert!(logs.contains(part), "{part:?} in {logs}");
+    }
+    let of_one = home.run(&farm.url(), &["logs", &job, "--frame", "2", "--json"]).ends_with(0).json();
+    let attempts = of_one["attempts"].as_array().unwrap();
+    assert_eq!((attempts.len(), &attempts[0]["cause"]), (1, &"out_of_memory".into()), "{of_one}");
+    assert_eq!(attempts[0]["logTail"], "Malloc returns null");
 }
 
 #[test]
