@@ -6,7 +6,7 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::{FrameRange, runs};
 use haywain_shared::job::{JobReport, JobState};
 
-use crate::show::{Align, Style, Table, ago, duration, short};
+use crate::show::{Align, Style, Table, ago, duration, short, speed};
 
 /// The longest list of frames that is written out.
 const MOST_RUNS: usize = 12;
@@ -93,9 +93,9 @@ pub fn in_full(job: &JobReport, style: Style, now_ns: u64) -> String {
     for (word, count, frames) in by_state.into_iter().filter(|(_, count, _)| *count > 0) {
         lines.push(format!("           {word} {count}: {}", list(frames)));
     }
-    if let Some(speed) = job.frames_per_second {
+    if let Some(per_second) = job.frames_per_second {
         let left = job.eta_ms.map(|eta| format!(", {} left", duration(Duration::from_millis(eta)))).unwrap_or_default();
-        lines.push(format!("speed      {speed:.2} frames/s{left}"));
+        lines.push(format!("speed      {}{left}", speed(per_second)));
     }
     if let Some(folder) = &job.output_folder {
         lines.push(format!("folder     {folder} (on the orchestrator's machine)"));

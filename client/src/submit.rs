@@ -214,7 +214,7 @@ struct Shown {
 
 impl Watcher for Shown {
     fn moved(&self, bytes: u64) {
-        self.bar.say("");
+        self.bar.go_on();
         self.bar.add(bytes);
     }
 

@@ -4,6 +4,7 @@
 mod progress;
 mod style;
 mod table;
+mod terminal;
 mod words;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,7 +14,7 @@ use serde::Serialize;
 pub use progress::{Bytes, FramesBar, Spinner};
 pub use style::Style;
 pub use table::{Align, Table};
-pub use words::{ago, bytes, duration, short};
+pub use words::{ago, bytes, duration, short, speed};
 
 use crate::exit::Failure;
 
