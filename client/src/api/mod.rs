@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use haywain_shared::client::CallError;
 use haywain_shared::problem::{Problem, ProblemKind};
-use haywain_shared::transport::{HttpClients, in_full, retry_after};
+use haywain_shared::transport::{HttpClients, retry_after};
 use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
@@ -109,6 +109,12 @@ async fn json<T: DeserializeOwned>(call: &'static str, response: Response) -> Re
         .map_err(|error| CallError::Unreadable { call, reason: format!("HTTP {status}, {error}") })
 }
 
+/// The address and the last of the causes: those before say in other words that a call has failed.
 fn unreachable(call: &'static str, error: &reqwest::Error) -> CallError {
-    CallError::Unreachable { call, reason: in_full(error) }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let at = error.url().map(|url| format!(" at {}", url.origin().ascii_serialization())).unwrap_or_default();
+    CallError::Unreachable { call, reason: format!("{cause}{at}") }
 }

@@ -114,7 +114,7 @@ impl FramesBar {
     /// Begins.
     #[must_use]
     pub fn start(show: Show) -> Self {
-        Self(bar(show, Some(0), "{prefix} {bar:20.green} {pos}/{len}  {wide_msg}"))
+        Self(bar(show, Some(0), "{prefix} {bar:16.green} {pos}/{len}  {wide_msg}"))
     }
 
     /// Shows how the job stands, and how many files have been fetched, if any are.
@@ -155,10 +155,10 @@ fn line(job: &JobReport, fetched: Option<u64>) -> String {
     let counts = &job.counts;
     let agents: std::collections::BTreeSet<_> = job.batches.iter().map(|batch| batch.agent_id).collect();
     let running = match (counts.leased, agents.len()) {
-        (0, _) if counts.pending > 0 => "no agent is at it".to_owned(),
+        (0, _) if counts.pending > 0 => "waiting for an agent".to_owned(),
         (0, _) => String::new(),
-        (frames, 1) => format!("{frames} on 1 agent"),
-        (frames, agents) => format!("{frames} on {agents} agents"),
+        (frames, 1) => format!("{frames} running on 1 agent"),
+        (frames, agents) => format!("{frames} running on {agents} agents"),
     };
     let parts = [
         (job.state == JobState::Paused).then(|| "paused".to_owned()),
