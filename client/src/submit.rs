@@ -16,6 +16,7 @@ use crate::blender::{self, Asked, Choice, Links};
 use crate::cache::Hashes;
 use crate::cli::SubmitArgs;
 use crate::context::Context;
+use crate::download::check_folder;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::hashing::{self, HashError};
 use crate::perseverance::{Gain, LIMIT, LIMIT_IN_WORDS, NoAnswer, until_answered};
@@ -29,6 +30,10 @@ const STOPPED: &str = "stopped before the job was submitted; submitting again go
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &SubmitArgs) -> Outcome {
+    if let Some(out) = &args.out {
+        // Before anything is sent: who cannot have the frames may not want the job.
+        check_folder(out).map_err(|error| Failure::error(error.to_string()))?;
+    }
     let source = match (&args.scene, &args.file) {
         (Some(scene), _) => Source { scene: *scene, sent: None },
         (None, Some(file)) => from_file(context, args, file).await?,

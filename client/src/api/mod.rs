@@ -93,13 +93,23 @@ async fn sorted(call: &'static str, response: Response) -> Result<Response, Call
         return Err(CallError::Busy { call, status: status.as_u16(), retry_after: retry_after(response.headers()) });
     }
     let text = response.text().await.unwrap_or_default();
-    // A proxy, or a plain answer, has words of its own.
     let problem = serde_json::from_str(&text).unwrap_or_else(|_| Problem {
         kind: ProblemKind::Other,
         status: status.as_u16(),
-        detail: if text.trim().is_empty() { status.to_string() } else { text.chars().take(500).collect() },
+        detail: in_other_words(status, &text),
     });
     Err(CallError::Refused { call, problem })
+}
+
+/// What a proxy says, or whatever else answers at this address.
+fn in_other_words(status: StatusCode, text: &str) -> String {
+    let text = text.trim();
+    let said = if text.is_empty() || text.starts_with('<') {
+        String::new()
+    } else {
+        format!(" ({})", text.chars().take(200).collect::<String>())
+    };
+    format!("{status}, and no answer of Haywain's{said}. Is --server the orchestrator's address?")
 }
 
 async fn json<T: DeserializeOwned>(call: &'static str, response: Response) -> Result<T, CallError> {
