@@ -124,7 +124,7 @@ fn batches(job: &JobReport, style: Style) -> String {
         let fraction = batch.frame_in_work.map(|_| format!("{:.0} %", batch.fraction * 100.0)).unwrap_or_default();
         table.row([batch.agent.clone(), batch.frames.to_string(), frame, fraction]);
     }
-    table.show(style, "")
+    table.show(style, None, "")
 }
 
 fn agents(job: &JobReport, style: Style) -> String {
@@ -134,7 +134,7 @@ fn agents(job: &JobReport, style: Style) -> String {
         let each = if each.as_secs() < 10 { format!("{:.1}s", each.as_secs_f64()) } else { duration(each) };
         table.row([share.agent.clone(), share.frames.to_string(), each]);
     }
-    table.show(style, "")
+    table.show(style, None, "")
 }
 
 fn list(frames: &[FrameRange]) -> String {

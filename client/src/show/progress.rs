@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use console::truncate_str;
 use haywain_shared::job::{JobReport, JobState};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
@@ -119,7 +120,8 @@ impl FramesBar {
 
     /// Shows how the job stands, and how many files have been fetched, if any are.
     pub fn show(&self, job: &JobReport, fetched: Option<u64>) {
-        self.0.set_prefix(name(job));
+        let name = job.name.clone().unwrap_or_else(|| words::short(&job.job_id));
+        self.0.set_prefix(truncate_str(&name, NAME_COLUMNS, "…").into_owned());
         self.0.set_length(job.counts.total);
         self.0.set_position(job.counts.done);
         self.0.set_message(line(job, fetched));
@@ -139,15 +141,6 @@ impl FramesBar {
     pub fn clear(&self) {
         self.0.finish_and_clear();
     }
-}
-
-/// What a job is called, cut to what there is room for.
-fn name(job: &JobReport) -> String {
-    let name = job.name.clone().unwrap_or_else(|| words::short(&job.job_id));
-    if name.chars().count() <= NAME_COLUMNS {
-        return name;
-    }
-    name.chars().take(NAME_COLUMNS - 1).chain(['…']).collect()
 }
 
 /// How a job stands, in a line.
