@@ -48,6 +48,16 @@ impl Spinner {
         bar.set_message(what.to_owned());
         Self(bar)
     }
+
+    /// Says something else of what is done.
+    pub fn say(&self, what: String) {
+        self.0.set_message(what);
+    }
+
+    /// Runs `print` with the spinner out of the way.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
 }
 
 impl Drop for Spinner {
@@ -145,18 +155,18 @@ impl FramesBar {
 
 /// How a job stands, in a line.
 fn line(job: &JobReport, fetched: Option<u64>) -> String {
-    let counts = &job.counts;
+    let (counts, is_paused) = (&job.counts, job.state == JobState::Paused);
     let agents: std::collections::BTreeSet<_> = job.batches.iter().map(|batch| batch.agent_id).collect();
     let running = match (counts.leased, agents.len()) {
-        (0, _) if counts.pending > 0 => "waiting for an agent".to_owned(),
+        (0, _) if counts.pending > 0 && !is_paused => "waiting for an agent".to_owned(),
         (0, _) => String::new(),
         (frames, 1) => format!("{frames} running on 1 agent"),
         (frames, agents) => format!("{frames} running on {agents} agents"),
     };
     let parts = [
-        (job.state == JobState::Paused).then(|| "paused".to_owned()),
+        is_paused.then(|| "paused".to_owned()),
         (counts.failed > 0).then(|| format!("{} failed", counts.failed)),
-        job.eta_ms.map(|eta| format!("{} left", words::duration(Duration::from_millis(eta)))),
+        job.eta_ms.filter(|_| !is_paused).map(|eta| format!("{} left", words::duration(Duration::from_millis(eta)))),
         job.frames_per_second.map(words::speed),
         Some(running).filter(|running| !running.is_empty()),
         fetched.map(|files| format!("{files} fetched")),
