@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use haywain_shared::client::CallError;
 use haywain_shared::job::JobState;
-use haywain_shared::retry::GaveUp;
 
 use crate::scene::Refusal;
 
@@ -119,15 +118,6 @@ impl From<CallError> for Failure {
             CallError::Busy { .. } => Self { exit: Exit::Unreachable, message: error.to_string() },
             CallError::Refused { .. } => Self::refused(error.to_string()),
             CallError::Unreadable { .. } => Self::error(error.to_string()),
-        }
-    }
-}
-
-impl From<GaveUp> for Failure {
-    fn from(gave_up: GaveUp) -> Self {
-        match gave_up {
-            GaveUp::Refused(error) => error.into(),
-            GaveUp::Stopped => Self::interrupted("stopped"),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod download;
 pub mod exit;
 pub mod hashing;
 pub mod naming;
+pub mod perseverance;
 pub mod scene;
 pub mod settings;
 pub mod show;

@@ -46,17 +46,19 @@ fn default_server() -> Url {
 pub fn load(given: &Given) -> Outcome<Settings> {
     let settings: Settings =
         config::load("config", given, given.config.as_deref()).map_err(|error| Failure::error(error.to_string()))?;
-    if !matches!(settings.server.scheme(), "http" | "https") {
-        return Err(Failure::error(format!(
-            "{} is no address of an orchestrator: it begins with http:// or https://",
-            settings.server
-        )));
-    }
+    server(settings.server.as_str())
+        .map_err(|reason| Failure::error(format!("server = \"{}\": {reason}", settings.server)))?;
     let token = match &given.token_file {
         Some(file) => Some(token_in(file)?),
         None => std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()).or(settings.token),
     };
     Ok(Settings { token, ..settings })
+}
+
+/// The address of an orchestrator, as people write it.
+pub fn server(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| "an orchestrator's address is written http://HOST:4000, or https://HOST".to_owned())
 }
 
 fn token_in(file: &Path) -> Outcome<String> {
@@ -75,6 +77,20 @@ mod tests {
     #[test]
     fn the_default_server_is_a_url() {
         assert_eq!(default_server().port(), Some(4000));
+    }
+
+    #[test]
+    fn an_address_has_its_scheme() {
+        for (text, is_one) in [
+            ("http://render.example:4000", true),
+            ("https://farm.example/haywain", true),
+            ("127.0.0.1:4000", false),
+            ("localhost:4000", false),
+            ("ftp://render.example", false),
+            ("", false),
+        ] {
+            assert_eq!(server(text).is_ok(), is_one, "{text}");
+        }
     }
 
     #[test]

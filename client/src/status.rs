@@ -6,7 +6,7 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::{FrameRange, runs};
 use haywain_shared::job::{JobReport, JobState};
 
-use crate::show::{Align, Style, Table, ago, duration, short};
+use crate::show::{Align, Style, Table, ago, duration, short, speed};
 
 /// The longest list of frames that is written out.
 const MOST_RUNS: usize = 12;
@@ -59,7 +59,8 @@ fn failure(job: &JobReport) -> String {
         let of_cause: Vec<_> = job.failures.iter().filter(|failure| failure.cause == cause).collect();
         if let Some(first) = of_cause.first() {
             let frames = list(&runs(of_cause.iter().map(|failure| failure.frame)));
-            lines.push(format!("  frames {frames}: {cause}: {}", first.message));
+            let plural = if of_cause.len() == 1 { "" } else { "s" };
+            lines.push(format!("  frame{plural} {frames}: {cause}: {}", first.message));
         }
     }
     lines.push(format!("See why with: haywain logs {}", short(&job.job_id)));
@@ -92,9 +93,9 @@ pub fn in_full(job: &JobReport, style: Style, now_ns: u64) -> String {
     for (word, count, frames) in by_state.into_iter().filter(|(_, count, _)| *count > 0) {
         lines.push(format!("           {word} {count}: {}", list(frames)));
     }
-    if let Some(speed) = job.frames_per_second {
+    if let Some(per_second) = job.frames_per_second {
         let left = job.eta_ms.map(|eta| format!(", {} left", duration(Duration::from_millis(eta)))).unwrap_or_default();
-        lines.push(format!("speed      {speed:.2} frames/s{left}"));
+        lines.push(format!("speed      {}{left}", speed(per_second)));
     }
     if let Some(folder) = &job.output_folder {
         lines.push(format!("folder     {folder} (on the orchestrator's machine)"));
@@ -123,7 +124,7 @@ fn batches(job: &JobReport, style: Style) -> String {
         let fraction = batch.frame_in_work.map(|_| format!("{:.0} %", batch.fraction * 100.0)).unwrap_or_default();
         table.row([batch.agent.clone(), batch.frames.to_string(), frame, fraction]);
     }
-    table.show(style, "")
+    table.show(style, None, "")
 }
 
 fn agents(job: &JobReport, style: Style) -> String {
@@ -133,7 +134,7 @@ fn agents(job: &JobReport, style: Style) -> String {
         let each = if each.as_secs() < 10 { format!("{:.1}s", each.as_secs_f64()) } else { duration(each) };
         table.row([share.agent.clone(), share.frames.to_string(), each]);
     }
-    table.show(style, "")
+    table.show(style, None, "")
 }
 
 fn list(frames: &[FrameRange]) -> String {

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use haywain_shared::client::CallError;
 use haywain_shared::ids::JobId;
 use haywain_shared::limits::MAX_NAME_BYTES;
-use haywain_shared::retry::{GaveUp, Patience, until_answered};
 use haywain_shared::scene::{BlobRef, Manifest, SceneFile, SceneId};
 use serde_json::{Map, Value, json};
 
@@ -18,18 +16,24 @@ use crate::blender::{self, Asked, Choice, Links};
 use crate::cache::Hashes;
 use crate::cli::SubmitArgs;
 use crate::context::Context;
+use crate::download::check_folder;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::hashing::{self, HashError};
+use crate::perseverance::{Gain, LIMIT, LIMIT_IN_WORDS, NoAnswer, until_answered};
 use crate::scene::{self, Assembly, MissingPath};
 use crate::show::{Bytes, Form, Show, Spinner, bytes, say, short};
 use crate::upload::{self, Watcher};
-use crate::watch::watch;
+use crate::watch::{Reached, watch};
 
 /// What Ctrl-C before the job is there comes to.
 const STOPPED: &str = "stopped before the job was submitted; submitting again goes on where this stopped";
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &SubmitArgs) -> Outcome {
+    if let Some(out) = &args.out {
+        // Before anything is sent: who cannot have the frames may not want the job.
+        check_folder(out).map_err(|error| Failure::error(error.to_string()))?;
+    }
     let source = match (&args.scene, &args.file) {
         (Some(scene), _) => Source { scene: *scene, sent: None },
         (None, Some(file)) => from_file(context, args, file).await?,
@@ -40,7 +44,7 @@ pub async fn run(context: &Context, args: &SubmitArgs) -> Outcome {
     let job = submit(context, &body).await?;
     tell(context, args, &source, job)?;
     if args.watch || args.out.is_some() {
-        return watch(context, job, args.out.as_deref()).await;
+        return watch(context, job, args.out.as_deref(), Reached::Before).await;
     }
     Ok(Exit::Done)
 }
@@ -203,11 +207,8 @@ async fn send(context: &Context, missing: &BTreeMap<BlobRef, PathBuf>) -> Outcom
     let total = missing.keys().map(|blob| blob.size_bytes).sum();
     let bar = Bytes::start(context.show, "sending", total);
     let shown = Shown { bar, show: context.show, is_told: AtomicBool::new(false) };
-    let sent = upload::send_all(&context.api, missing, &shown, &context.stop).await;
-    match sent {
-        Err(Failure { exit: Exit::Interrupted, .. }) => Err(Failure::interrupted(STOPPED)),
-        other => other.map(|()| total),
-    }
+    context.unless_stopped(STOPPED, upload::send_all(&context.api, missing, &shown)).await?;
+    Ok(total)
 }
 
 /// Shows an upload, and its first interruption also to who reads it later.
@@ -219,7 +220,7 @@ struct Shown {
 
 impl Watcher for Shown {
     fn moved(&self, bytes: u64) {
-        self.bar.say("");
+        self.bar.go_on();
         self.bar.add(bytes);
     }
 
@@ -227,10 +228,13 @@ impl Watcher for Shown {
         self.bar.take_back(bytes);
     }
 
-    fn trying_again(&self, reason: &str) {
-        self.bar.say(&format!("{reason}; trying again…"));
-        if !self.show.live && !self.is_told.swap(true, Ordering::Relaxed) {
-            self.show.note(&format!("{reason}\nTrying again for as long as it takes"));
+    fn trying_again(&self, error: &CallError) {
+        self.bar.say("interrupted, trying again");
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            let words = format!(
+                "{error}\nTrying again, until nothing more has arrived for {LIMIT_IN_WORDS}: what has arrived is not sent again",
+            );
+            self.bar.aside(|| self.show.note(&words));
         }
     }
 }
@@ -281,27 +285,30 @@ fn name_of(args: &SubmitArgs) -> Option<String> {
 
 /// Submits the job once, however often it must be said.
 async fn submit(context: &Context, body: &Value) -> Outcome<JobId> {
-    let key = JobId::generate().to_string();
-    let reached = Arc::new(AtomicBool::new(false));
-    let said = Arc::clone(&reached);
-    let submitted = until_answered(Patience::ORCHESTRATOR, &context.stop, || {
-        let (body, key, said) = (body.clone(), key.clone(), Arc::clone(&said));
-        async move {
-            let answer = context.api.render(&body, &key).await;
-            if let Err(error @ (CallError::Unreachable { .. } | CallError::Busy { .. })) = &answer
-                && !said.swap(true, Ordering::Relaxed)
-            {
-                context.show.note(&format!("{error}\nTrying again: it will be one job"));
+    let (key, said) = (JobId::generate().to_string(), AtomicBool::new(false));
+    let failed = |error: &CallError| {
+        if !said.swap(true, Ordering::Relaxed) {
+            context.show.note(&format!("{error}\nTrying again: it will be one job"));
+        }
+    };
+    let gain = Gain::default();
+    let submitting = async {
+        until_answered(LIMIT, &gain, failed, || context.api.render(body, &key)).await.map_err(|no_answer| {
+            match no_answer {
+                NoAnswer::Refused(error) => error.into(),
+                NoAnswer::InVain(error) => Failure {
+                    exit: Exit::Unreachable,
+                    message: format!(
+                        "given up, as the orchestrator has not taken the job for {LIMIT_IN_WORDS}: {error}\n\
+                     When it is back, `haywain jobs` shows whether it has the job; if not, the same command submits it",
+                    ),
+                },
             }
-            answer
-        }
-    });
-    submitted.await.map_err(|gave_up| match gave_up {
-        GaveUp::Stopped => {
-            Failure::interrupted("stopped while the job was being submitted: `haywain jobs` shows whether it was")
-        }
-        GaveUp::Refused(error) => error.into(),
-    })
+        })
+    };
+    context
+        .unless_stopped("stopped while the job was being submitted: `haywain jobs` shows whether it was", submitting)
+        .await
 }
 
 fn tell(context: &Context, args: &SubmitArgs, source: &Source, job: JobId) -> Outcome<()> {

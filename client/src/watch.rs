@@ -1,25 +1,42 @@
-//! Watches a job to its end, fetching its frames meanwhile if that is wanted. An orchestrator that is away is waited for;
-//! Ctrl-C leaves the job running.
+//! Watches a job to its end, fetching its frames meanwhile if that is wanted. What happens to it is told by the orchestrator's
+//! events; after each the job is looked at, so that nothing depends on an event's having come. An orchestrator that is away is
+//! waited for; Ctrl-C leaves the job running.
 
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use haywain_shared::client::CallError;
 use haywain_shared::ids::JobId;
 use haywain_shared::job::{FrameCounts, JobReport, JobState};
+use haywain_shared::retry::{Patience, Waits};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::api::NewsStream;
 use crate::context::Context;
 use crate::download::{Downloader, Fate, FetchError, FileReport};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::show::{Form, FramesBar, say, short};
 use crate::status;
 
-/// How often the job is looked at.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How often the job is looked at though no event says so: how far frames are and how long it will take changes without
+/// one.
+const GLANCE: Duration = Duration::from_secs(10);
+/// For how long events that come in a row are taken together.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// Whether the orchestrator has answered before: one that never has may be a wrong address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It has.
+    Before,
+    /// It has not.
+    Never,
+}
 
 /// Watches a job.
-pub async fn watch(context: &Context, job: JobId, out: Option<&Path>) -> Outcome {
+pub async fn watch(context: &Context, job: JobId, out: Option<&Path>, reached: Reached) -> Outcome {
     let downloader = out.map(|folder| Downloader::open(&context.api, job, folder, 0)).transpose();
     let mut watcher = Watcher {
         context,
@@ -27,8 +44,8 @@ pub async fn watch(context: &Context, job: JobId, out: Option<&Path>) -> Outcome
         downloader: downloader.map_err(|error| Failure::error(error.to_string()))?,
         bar: FramesBar::start(context.show),
         shown: None,
-        is_away: false,
-        is_known: false,
+        seen: None,
+        line: if reached == Reached::Before { Line::There } else { Line::Untried },
     };
     let ended = tokio::select! {
         biased;
@@ -48,38 +65,112 @@ struct Watcher<'a> {
     bar: FramesBar,
     /// What was said last.
     shown: Option<(JobState, FrameCounts)>,
-    /// Whether the orchestrator has been said to be away.
-    is_away: bool,
-    /// Whether it has ever answered.
-    is_known: bool,
+    /// The last event that has come.
+    seen: Option<u64>,
+    line: Line,
+}
+
+/// How the line to the orchestrator stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// It has never answered.
+    Untried,
+    /// It answers.
+    There,
+    /// It did, and does not now: that has been said.
+    Away,
+}
+
+/// What following a job comes to.
+enum Followed {
+    /// It has ended.
+    Ended(Box<JobReport>),
+    /// The line was cut.
+    Cut,
 }
 
 impl Watcher<'_> {
     async fn until_the_end(&mut self) -> Outcome<JobReport> {
+        let mut waits = Patience::ORCHESTRATOR.waits();
         loop {
-            match self.look().await {
-                Ok(report) => {
-                    self.is_known = true;
-                    if std::mem::take(&mut self.is_away) {
-                        self.tell("reachable", "the orchestrator is back", json!({}));
-                    }
-                    if Exit::of_job(report.state).is_some() {
-                        return Ok(report);
-                    }
-                }
+            let wait = match self.follow(&mut waits).await {
+                Ok(Followed::Ended(report)) => return Ok(*report),
+                // Whether anybody is away, the next call will tell: lines are cut for other reasons too.
+                Ok(Followed::Cut) => waits.after(None),
                 Err(FetchError::Call(error @ (CallError::Unreachable { .. } | CallError::Busy { .. })))
-                    if self.is_known =>
+                    if self.line != Line::Untried =>
                 {
-                    if !std::mem::replace(&mut self.is_away, true) {
-                        let words = format!("{error}\nThe job goes on without us; waiting for the orchestrator…");
-                        self.tell("unreachable", &words, json!({ "reason": error.to_string() }));
-                    }
-                    self.bar.say("the orchestrator is away, waiting…");
+                    self.lost(&error);
+                    waits.after(Some(&error))
                 }
                 Err(FetchError::Call(error)) => return Err(error.into()),
                 Err(error @ FetchError::Disk { .. }) => return Err(Failure::error(error.to_string())),
+            };
+            self.wait(wait).await;
+        }
+    }
+
+    /// Follows the job by one line of events. It is looked at once the line is there: what happened before is seen by that.
+    async fn follow(&mut self, waits: &mut Waits) -> Result<Followed, FetchError> {
+        let mut news = self.context.api.news(self.seen).await?;
+        loop {
+            let report = self.look().await?;
+            self.found();
+            if Exit::of_job(report.state).is_some() {
+                return Ok(Followed::Ended(Box::new(report)));
             }
-            tokio::time::sleep(INTERVAL).await;
+            if !self.until_it_is_time(&mut news).await {
+                return Ok(Followed::Cut);
+            }
+            // Not before: a line that is cut each time that it is made would be made many times a second.
+            waits.begin_anew();
+        }
+    }
+
+    /// Waits until something has happened to the job, or it is to be looked at anyhow; whether the line still stands.
+    async fn until_it_is_time(&mut self, news: &mut NewsStream) -> bool {
+        let mut until = Instant::now() + GLANCE;
+        loop {
+            match timeout_at(until, news.next()).await {
+                Ok(Some(Ok(event))) => {
+                    self.seen = Some(event.id);
+                    if event.job_id == Some(self.job) {
+                        until = until.min(Instant::now() + BREATH);
+                    }
+                }
+                Ok(Some(Err(_)) | None) => return false,
+                Err(_) => return true,
+            }
+        }
+    }
+
+    fn found(&mut self) {
+        if std::mem::replace(&mut self.line, Line::There) == Line::Away {
+            self.tell("reachable", "the orchestrator is back", json!({}));
+        }
+    }
+
+    fn lost(&mut self, error: &CallError) {
+        if std::mem::replace(&mut self.line, Line::Away) == Line::There {
+            let words = format!("{error}\nThe job goes on without us; trying again until the orchestrator is back");
+            self.tell("unreachable", &words, json!({ "reason": error.to_string() }));
+        }
+    }
+
+    /// Waits before the next try. Who looks on sees for how long.
+    async fn wait(&self, time: Duration) {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.line == Line::Away {
+                let seconds = left.as_millis().div_ceil(1000);
+                let when = if seconds == 0 { "now".to_owned() } else { format!("in {seconds} s") };
+                self.bar.say(&format!("orchestrator away, trying again {when}"));
+            }
+            if left.is_zero() {
+                return;
+            }
+            sleep(left.min(Duration::from_secs(1))).await;
         }
     }
 

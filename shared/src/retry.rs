@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::CallError;
@@ -27,6 +28,12 @@ impl Patience {
     pub const ORCHESTRATOR: Self =
         Self { first: Duration::from_millis(200), longest: Duration::from_secs(10), spread: 0.5 };
 
+    /// The waits themselves, for who does more between two tries than to call again.
+    #[must_use]
+    pub fn waits(self) -> Waits {
+        Waits(self.schedule())
+    }
+
     fn schedule(self) -> ExponentialBackoff {
         ExponentialBackoff {
             initial_interval: self.first,
@@ -37,6 +44,26 @@ impl Patience {
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         }
+    }
+}
+
+/// Waits between tries, each longer than the one before.
+#[derive(Debug)]
+pub struct Waits(ExponentialBackoff);
+
+impl Waits {
+    /// How long to wait after a failure. Obeys `Retry-After`.
+    pub fn after(&mut self, failure: Option<&CallError>) -> Duration {
+        let own = self.0.next_backoff().unwrap_or(self.0.max_interval);
+        match failure {
+            Some(CallError::Busy { retry_after: Some(wait), .. }) => *wait,
+            _ => own,
+        }
+    }
+
+    /// Begins anew with the shortest: things have gone well meanwhile.
+    pub fn begin_anew(&mut self) {
+        self.0.reset();
     }
 }
 
@@ -112,6 +139,17 @@ mod tests {
         let calls = answer.unwrap();
         // Two hours of waits between 5 s and 15 s (the cap of 10 s, spread by half).
         assert!((480..1500).contains(&calls), "{calls} calls");
+    }
+
+    #[test]
+    fn waits_grow_to_the_longest_and_begin_anew() {
+        let patience = Patience { first: Duration::from_secs(2), longest: Duration::from_secs(4), spread: 0.0 };
+        let mut waits = patience.waits();
+        let next: Vec<_> = (0..4).map(|_| waits.after(Some(&busy(None))).as_secs()).collect();
+        assert_eq!(next, [2, 3, 4, 4]);
+        assert_eq!(waits.after(Some(&busy(Some(Duration::from_mins(1))))).as_secs(), 60);
+        waits.begin_anew();
+        assert_eq!(waits.after(None).as_secs(), 2);
     }
 
     #[tokio::test(start_paused = true)]

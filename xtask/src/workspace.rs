@@ -75,7 +75,15 @@ impl Workspace {
 
 /// The cargo that runs this program, else the one on PATH.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    // What `cargo run` has said of this program's own package would make it build some of the dependencies anew.
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start)) {
+            command.env_remove(&variable);
+        }
+    }
+    command
 }
 
 /// The program of that name among cargo's messages about what it has built.

@@ -2,6 +2,7 @@
 //! [`CallError`] has it. It knows no files and prints nothing.
 
 mod agents;
+mod events;
 mod frames;
 mod jobs;
 mod scenes;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use haywain_shared::client::CallError;
 use haywain_shared::problem::{Problem, ProblemKind};
-use haywain_shared::transport::{HttpClients, in_full, retry_after};
+use haywain_shared::transport::{HttpClients, retry_after};
 use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
@@ -18,11 +19,13 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use agents::AgentMove;
+pub use events::{News, NewsStream};
 pub use jobs::JobMove;
 pub use scenes::{BlobStanding, Piece, Sent};
 
 /// How long a short call may take, all in all.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// A line to one orchestrator. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -90,13 +93,23 @@ async fn sorted(call: &'static str, response: Response) -> Result<Response, Call
         return Err(CallError::Busy { call, status: status.as_u16(), retry_after: retry_after(response.headers()) });
     }
     let text = response.text().await.unwrap_or_default();
-    // A proxy, or a plain answer, has words of its own.
     let problem = serde_json::from_str(&text).unwrap_or_else(|_| Problem {
         kind: ProblemKind::Other,
         status: status.as_u16(),
-        detail: if text.trim().is_empty() { status.to_string() } else { text.chars().take(500).collect() },
+        detail: in_other_words(status, &text),
     });
     Err(CallError::Refused { call, problem })
+}
+
+/// What a proxy says, or whatever else answers at this address.
+fn in_other_words(status: StatusCode, text: &str) -> String {
+    let text = text.trim();
+    let said = if text.is_empty() || text.starts_with('<') {
+        String::new()
+    } else {
+        format!(" ({})", text.chars().take(200).collect::<String>())
+    };
+    format!("{status}, and no answer of Haywain's{said}. Is --server the orchestrator's address?")
 }
 
 async fn json<T: DeserializeOwned>(call: &'static str, response: Response) -> Result<T, CallError> {
@@ -106,6 +119,12 @@ async fn json<T: DeserializeOwned>(call: &'static str, response: Response) -> Re
         .map_err(|error| CallError::Unreadable { call, reason: format!("HTTP {status}, {error}") })
 }
 
+/// The address and the last of the causes: those before say in other words that a call has failed.
 fn unreachable(call: &'static str, error: &reqwest::Error) -> CallError {
-    CallError::Unreachable { call, reason: in_full(error) }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let at = error.url().map(|url| format!(" at {}", url.origin().ascii_serialization())).unwrap_or_default();
+    CallError::Unreachable { call, reason: format!("{cause}{at}") }
 }

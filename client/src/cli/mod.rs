@@ -14,7 +14,7 @@ use url::Url;
 pub use submit::{FrameText, SubmitArgs};
 
 use crate::exit;
-use crate::settings::Given;
+use crate::settings::{self, Given};
 
 /// Haywain's command line for people: sends scenes to a farm, watches jobs and fetches their frames.
 ///
@@ -46,8 +46,7 @@ fn after_help() -> String {
 /// What goes for every command.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Where the orchestrator is [default: <http://127.0.0.1:4000>]
-    #[arg(long, global = true, env = "HAYWAIN_SERVER", value_name = "URL", help_heading = "Everywhere")]
+    #[arg(help = "Where the orchestrator is [default: http://127.0.0.1:4000]", long, global = true, env = "HAYWAIN_SERVER", value_name = "URL", value_parser = settings::server, help_heading = "Everywhere")]
     server: Option<Url>,
     /// A file with the token that says who asks (else the variable `HAYWAIN_TOKEN`, else the settings)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
@@ -78,6 +77,9 @@ pub enum Command {
     /// List jobs, youngest first
     Jobs(JobsArgs),
     /// Wait until a job ends, and fetch its frames as they finish
+    ///
+    /// An orchestrator that is away meanwhile is waited for. Ctrl-C ends the watch and not the job: `haywain watch` comes back to
+    /// it, and fetches what it has not fetched yet.
     Watch(WatchArgs),
     /// Fetch the frames that a job has finished
     Download(DownloadArgs),
@@ -85,9 +87,9 @@ pub enum Command {
     Logs(LogsArgs),
     /// End a job: Blenders that work on it stop
     Cancel(JobArgs),
-    /// Lease nothing more of a job; what is leased goes on
+    /// Hand out no more frames of a job; those that are in work go on
     Pause(JobArgs),
-    /// Lease a paused job again
+    /// Hand out the frames of a paused job again
     Resume(JobArgs),
     /// Try all failed frames of a job again
     Retry(JobArgs),

@@ -16,7 +16,7 @@ pub(super) async fn list(context: &Context) -> Outcome {
     context.show.result(&json!({ "agents": agents }), || {
         let mut table = Table::new([
             ("AGENT", Align::Left),
-            ("NAME", Align::Left),
+            ("NAME", Align::Name),
             ("STATE", Align::Left),
             ("SLOTS", Align::Right),
             ("LEASES", Align::Right),
@@ -36,7 +36,7 @@ pub(super) async fn list(context: &Context) -> Outcome {
                 agent.blenders.iter().map(blender).collect::<Vec<_>>().join(", "),
             ]);
         }
-        table.show(style, "There are no agents: start one with haywain-agent")
+        table.show(style, context.show.columns, "There are no agents: start one with haywain-agent")
     })?;
     Ok(Exit::Done)
 }

@@ -15,16 +15,17 @@ pub(super) async fn run(context: &Context, args: &DownloadArgs) -> Outcome {
     let mut downloader = Downloader::open(&context.api, job, &args.out, args.since).map_err(failure)?;
     let (mut fetched, mut kept) = (0_u64, 0_u64);
     {
-        let _spinner = Spinner::start(context.show, "fetching frames");
+        let spinner = Spinner::start(context.show, "fetching frames");
         let mut told = |file: crate::download::FileReport| {
             match file.fate {
                 Fate::Fetched => fetched += 1,
                 Fate::Kept => kept += 1,
                 Fate::Failed(_) => {}
             }
+            spinner.say(format!("fetching frames: {fetched} fetched, {kept} already there"));
             // One document is promised: what failed is in it.
             if context.show.form == Form::Text {
-                show_file(context, &file);
+                spinner.aside(|| show_file(context, &file));
             }
         };
         downloader.fetch_new(&mut told).await.map_err(failure)?;

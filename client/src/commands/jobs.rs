@@ -25,7 +25,7 @@ pub(super) async fn list(context: &Context, args: &JobsArgs) -> Outcome {
     context.show.result(&page, || {
         let mut table = Table::new([
             ("JOB", Align::Left),
-            ("NAME", Align::Left),
+            ("NAME", Align::Name),
             ("STATE", Align::Left),
             ("DONE", Align::Right),
             ("RUNNING", Align::Right),
@@ -45,7 +45,7 @@ pub(super) async fn list(context: &Context, args: &JobsArgs) -> Outcome {
                 ago(job.created_at, now_ns()),
             ]);
         }
-        table.show(style, "There are no such jobs")
+        table.show(style, context.show.columns, "There are no such jobs")
     })?;
     Ok(Exit::Done)
 }

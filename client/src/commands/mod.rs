@@ -14,7 +14,8 @@ use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::show::{Form, Show, say};
-use crate::{naming, settings, submit, watch};
+use crate::watch::{self, Reached};
+use crate::{naming, settings, submit};
 
 /// Runs the command that was given, until it is done or `stop` is cancelled.
 pub async fn run(cli: Cli, stop: CancellationToken) -> Outcome {
@@ -33,7 +34,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> Outcome {
         Command::Submit(args) => submit::run(&context, &args).await,
         Command::Watch(args) => {
             let job = context.unless_stopped("stopped", naming::job(&context.api, &args.job)).await?;
-            watch::watch(&context, job, args.out.as_deref()).await
+            watch::watch(&context, job, args.out.as_deref(), Reached::Never).await
         }
         command => context.unless_stopped("stopped", short(&context, command)).await,
     }

@@ -29,7 +29,7 @@ pub(super) async fn list(context: &Context, limit: u32) -> Outcome {
                 scene.scene_id.to_string(),
             ]);
         }
-        table.show(style, "There are no scenes")
+        table.show(style, context.show.columns, "There are no scenes")
     })?;
     Ok(Exit::Done)
 }

@@ -33,7 +33,7 @@ pub enum FetchError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// The disk.
-    #[error("{}: {source}", path.display())]
+    #[error("frames can't be put there: {}: {source}\nMake that possible, or name another folder with --out", path.display())]
     Disk {
         /// The file, or the folder.
         path: PathBuf,
@@ -93,7 +93,7 @@ impl Downloader {
     /// Makes the folder if need be.
     pub fn open(api: &Api, job: JobId, folder: &Path, since: u64) -> Result<Self, FetchError> {
         let disk = |source| FetchError::Disk { path: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(disk)?;
+        check_folder(folder)?;
         let folder = std::path::absolute(folder).map_err(disk)?;
         let record = Record::open(&folder, job).map_err(disk)?;
         let (api, hashes) = (api.clone(), Hashes::open());
@@ -221,6 +221,16 @@ impl Downloader {
         file.persist(&wanted.path).map_err(|error| disk(error.error))?;
         Ok(Fate::Fetched)
     }
+}
+
+/// Makes the folder if need be; fails where no frames can be put.
+pub fn check_folder(folder: &Path) -> Result<(), FetchError> {
+    let disk = |source| FetchError::Disk { path: folder.to_owned(), source };
+    if folder.is_file() {
+        return Err(disk(io::Error::other("it is a file, not a folder")));
+    }
+    std::fs::create_dir_all(folder).map_err(disk)?;
+    tempfile::tempfile_in(folder).map(drop).map_err(disk)
 }
 
 /// Each frame once, by its last recording.

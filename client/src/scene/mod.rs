@@ -71,13 +71,16 @@ pub struct MissingPath {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// A file can't be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{} can't be read: {source}", path.display())]
     Unreadable {
         /// The file, or the folder.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
+    /// A folder is named as the .blend.
+    #[error("{} is a folder: name the .blend in it, and the project's folder with --folder", .0.display())]
+    Folder(PathBuf),
     /// A file is named .blend and is none.
     #[error("{} is not a .blend file but {}", path.display(), said(.kind))]
     NotABlend {
@@ -273,6 +276,9 @@ fn missing_paths(resolved: &Resolved) -> Vec<MissingPath> {
 
 /// Refuses an entry that Blender could not open, before anybody is asked about it.
 pub fn check_entry(path: &Path) -> Result<(), Refusal> {
+    if path.is_dir() {
+        return Err(Refusal::Folder(path.to_owned()));
+    }
     check_blend(path)
 }
 

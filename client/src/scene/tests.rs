@@ -248,7 +248,7 @@ fn what_can_t_be_a_scene_is_refused_by_name() {
         (library, "a.blend is not a .blend file but a Git LFS pointer"),
         (elsewhere, "is not below"),
         (nothing, "--include \"*.nothing\": no file has such a name"),
-        (gone, "gone.blend: "),
+        (gone, "gone.blend can't be read: "),
     ] {
         let refusal = assemble(&request).unwrap_err().to_string();
         assert!(refusal.contains(words), "{refusal}");

@@ -4,6 +4,7 @@
 mod progress;
 mod style;
 mod table;
+mod terminal;
 mod words;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,7 +14,7 @@ use serde::Serialize;
 pub use progress::{Bytes, FramesBar, Spinner};
 pub use style::Style;
 pub use table::{Align, Table};
-pub use words::{ago, bytes, duration, short};
+pub use words::{ago, bytes, duration, short, speed};
 
 use crate::exit::Failure;
 
@@ -35,6 +36,8 @@ pub struct Show {
     pub style: Style,
     /// Whether somebody looks at standard error.
     pub live: bool,
+    /// How wide standard output is, where that is a terminal.
+    pub columns: Option<usize>,
 }
 
 impl Show {
@@ -45,7 +48,8 @@ impl Show {
         let style = if io::stdout().is_terminal() && !plain { Style::Colour } else { Style::Plain };
         // Progress is for somebody who looks on; who reads either of both into a file does not.
         let live = io::stderr().is_terminal() && io::stdout().is_terminal();
-        Self { form, style, live }
+        let columns = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        Self { form, style, live, columns }
     }
 
     /// A result.

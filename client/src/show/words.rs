@@ -37,6 +37,16 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A speed of rendering, in the unit that has a number before its point.
+#[must_use]
+pub fn speed(per_second: f64) -> String {
+    match per_second {
+        0.95.. => format!("{per_second:.1} frames/s"),
+        0.016.. => format!("{:.1} frames/min", per_second * 60.0),
+        _ => format!("{:.1} frames/h", per_second * 3600.0),
+    }
+}
+
 /// How long ago something was.
 #[must_use]
 pub fn ago(then: Timestamp, now_ns: u64) -> String {
@@ -69,6 +79,9 @@ mod tests {
         }
         for (seconds, text) in [(0, "0s"), (59, "59s"), (200, "3m 20s"), (7500, "2h 5m"), (273_600, "3d 4h")] {
             assert_eq!(duration(Duration::from_secs(seconds)), text);
+        }
+        for (per_second, text) in [(12.34, "12.3 frames/s"), (0.5, "30.0 frames/min"), (0.002, "7.2 frames/h")] {
+            assert_eq!(speed(per_second), text);
         }
     }
 }

@@ -17,18 +17,30 @@ pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 pub(crate) struct Farm {
     folder: TempDir,
     address: String,
-    _orchestrator: Process,
+    /// `None` while it is away.
+    orchestrator: Option<Process>,
 }
 
 impl Farm {
     pub(crate) fn start() -> Self {
-        let folder = TempDir::new().unwrap();
+        let mut farm = Self { folder: TempDir::new().unwrap(), address: "127.0.0.1:0".to_owned(), orchestrator: None };
+        farm.start_orchestrator();
+        farm
+    }
+
+    /// Starts the orchestrator on its data, and where it was before if it has been there.
+    pub(crate) fn start_orchestrator(&mut self) {
         let mut command = Command::new(program("haywain-orchestrator"));
-        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("orchestrator"));
-        let orchestrator = Process::start(command, &folder.path().join("orchestrator.log"));
+        command.args(["--listen", &self.address, "--data-dir"]).arg(self.folder.path().join("orchestrator"));
+        let orchestrator = Process::start(command, &self.folder.path().join("orchestrator.log"));
         let ready = orchestrator.wait_for_log("orchestrator ready");
-        let address = ready["listen"].as_str().unwrap().to_owned();
-        Self { folder, address, _orchestrator: orchestrator }
+        ready["listen"].as_str().unwrap().clone_into(&mut self.address);
+        self.orchestrator = Some(orchestrator);
+    }
+
+    /// Ends the orchestrator without a word.
+    pub(crate) fn kill_orchestrator(&mut self) {
+        self.orchestrator = None;
     }
 
     pub(crate) fn url(&self) -> String {
@@ -54,10 +66,18 @@ fn program(name: &str) -> PathBuf {
     BUILT.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
+        // What cargo tells this test about its own package would make it build some of the dependencies anew.
+        for (variable, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(&name.to_string_lossy())) {
+            command.env_remove(variable);
+        }
         command.args(["build", "--quiet", "--package", "haywain-orchestrator", "--package", "haywain-agent"]);
         assert!(command.status().unwrap().success(), "building the farm");
     });
     Path::new(env!("CARGO_BIN_EXE_haywain")).with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn is_of_a_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| variable.starts_with(start))
 }
 
 /// Waits for something to become true, looking often.
@@ -76,6 +96,8 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
+    /// What an earlier process has left in the log.
+    log_start: usize,
 }
 
 impl Process {
@@ -84,14 +106,15 @@ impl Process {
             command.env_remove(variable);
         }
         let file = File::options().create(true).append(true).open(log).unwrap();
+        let log_start = usize::try_from(file.metadata().unwrap().len()).unwrap();
         command.args(["--log-format", "json"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
-        Self { child: command.spawn().unwrap(), log: log.to_owned() }
+        Self { child: command.spawn().unwrap(), log: log.to_owned(), log_start }
     }
 
     fn wait_for_log(&self, message: &str) -> Value {
         wait(&format!("{message:?} in {}", self.log.display()), || {
             let text = fs::read_to_string(&self.log).unwrap();
-            let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let mut lines = text[self.log_start..].lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             lines.find(|line| line["message"] == message)
         })
     }

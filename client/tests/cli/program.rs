@@ -1,7 +1,9 @@
 //! The program under test, with nothing of the tester's own settings in sight.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -52,6 +54,15 @@ impl Home {
         command
     }
 
+    /// Starts it.
+    pub(crate) fn start(&self, server: &str, arguments: &[&str]) -> Running {
+        let mut child = self.command(server, arguments).spawn().unwrap();
+        let (out, err) = (BufReader::new(child.stdout.take().unwrap()), read(child.stderr.take()));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Running { child, lines, err }
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(&self, server: &str, arguments: &[&str]) -> Ran {
         let mut child = self.command(server, arguments).spawn().unwrap();
@@ -67,6 +78,38 @@ impl Home {
             std::thread::sleep(Duration::from_millis(5));
         };
         Ran { code, out: out.join().unwrap(), err: err.join().unwrap() }
+    }
+}
+
+/// The program while it runs, with the lines that it says on standard output.
+pub(crate) struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    err: JoinHandle<String>,
+}
+
+impl Running {
+    /// The next line of standard output, as JSON, that has this `event`.
+    #[track_caller]
+    pub(crate) fn until(&self, event: &str) -> Value {
+        loop {
+            let line = self.lines.recv_timeout(DEADLINE);
+            let line = line.unwrap_or_else(|error| panic!("waited for {event:?} in vain: {error}"));
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if line["event"] == event {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for its end; what it has said is what has not been waited for.
+    pub(crate) fn end(mut self) -> Ran {
+        let mut out = String::new();
+        while let Ok(line) = self.lines.recv_timeout(DEADLINE) {
+            out = format!("{out}{line}\n");
+        }
+        let code = self.child.wait().unwrap().code();
+        Ran { code, out, err: self.err.join().unwrap() }
     }
 }
 

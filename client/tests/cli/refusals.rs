@@ -28,6 +28,13 @@ fn what_is_no_blend_is_refused_before_anything_is_asked() {
         assert!(ran.out.is_empty(), "{ran:#?}");
     }
     home.run(&double.url(), &["submit", "none.blend", "-f", "1"]).ends_with(6);
+    let folder = home.run(&double.url(), &["submit", ".", "-f", "1"]).ends_with(6);
+    assert!(folder.err.contains(". is a folder: name the .blend in it"), "{folder:#?}");
+    let (scene, taken) = (home.file("shot.blend", "BLENDER-v304"), home.file("taken", ""));
+    for out in [taken.clone(), taken.join("below")] {
+        let ran = home.run(&double.url(), &["submit", text(&scene), "-f", "1", "--out", text(&out)]).ends_with(1);
+        assert!(ran.err.contains("frames can't be put there") && ran.err.contains("--out"), "{ran:#?}");
+    }
     assert_eq!(double.asked.lock().unwrap().len(), 0);
 }
 
@@ -60,7 +67,12 @@ fn codes_tell_who_is_at_fault() {
     let error: serde_json::Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
     assert_eq!(error["exitCode"], 6);
     assert!(ran.out.is_empty(), "{ran:#?}");
-    home.run("ftp://127.0.0.1", &["jobs"]).ends_with(1);
+    let ran = home.run("127.0.0.1:4000", &["jobs"]).ends_with(2);
+    assert!(ran.err.contains("http://HOST:4000"), "{ran:#?}");
+    // Something else answers there.
+    let other = Double::start(|_| Some((404, Vec::new(), b"<!DOCTYPE html><h1>Nothing here</h1>".to_vec())));
+    let ran = home.run(&other.url(), &["jobs"]).ends_with(6);
+    assert!(ran.err.contains("404 Not Found, and no answer of Haywain's") && !ran.err.contains("<h1>"), "{ran:#?}");
 }
 
 #[test]
