@@ -16,4 +16,5 @@ mod options;
 mod outputs;
 mod places;
 mod session;
+mod simulations;
 mod system;

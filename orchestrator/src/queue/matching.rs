@@ -39,6 +39,7 @@ pub fn misfit(options: &RenderOptions, facts: &AgentFacts) -> Option<Misfit> {
 mod tests {
     use haywain_shared::protocol::{Abilities, AddonFacts, MachineFacts};
 
+    use super::Scripts::{Allowed, Blocked};
     use super::*;
 
     #[test]
@@ -57,7 +58,6 @@ mod tests {
             addons: addons.iter().map(|name| (*name).to_owned()).collect(),
             ..RenderOptions::default()
         };
-        use Scripts::{Allowed, Blocked};
         let cases = [
             (options(Blocked, &[]), facts(Blocked, &[]), None),
             (options(Blocked, &[]), facts(Allowed, &["rig"]), None),

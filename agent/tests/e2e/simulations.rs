@@ -1,0 +1,90 @@
+//! Frames that depend on those before them: refused by the simulation's name unless somebody does not mind, rendered right
+//! when they are asked for in sequence.
+
+use std::path::PathBuf;
+
+use haywain_agent::blender::SceneFolder;
+use haywain_agent::blender::session::Session;
+use haywain_shared::cause::Cause;
+use haywain_shared::options::{Allowance, FrameOrder, RenderOptions};
+
+use crate::blenders::{BOTH, Change, assert_same, cold_file, made_by};
+use crate::session::{TERMS, empty_folder, frame, opening, start};
+
+/// The scenes, and what each names.
+const UNBAKED: [(&str, &str); 4] = [
+    ("rigid", "the rigid bodies"),
+    ("cloth", "'Cloth' of 'Sheet'"),
+    ("soft", "'Softbody' of 'Cube'"),
+    ("sparks", "'Sparks' of 'Cube'"),
+];
+
+/// As an artist comes to a frame of a simulation: by playing all before it.
+const PLAYED: Change = Change { scene: "", python: "for number in range(1, 21): bpy.context.scene.frame_set(number)" };
+
+fn scene(name: &str) -> SceneFolder {
+    let root = made_by("simulations");
+    SceneFolder { entry: root.join(name).with_extension("blend"), root, places: Vec::new(), color_config: None }
+}
+
+async fn render(session: &mut Session, into: PathBuf, number: i64) -> PathBuf {
+    let rendered = session.render(frame(number), &into, TERMS, |_| {}).await.unwrap();
+    into.join(&rendered.files[0].name)
+}
+
+#[tokio::test]
+async fn a_simulation_is_refused_by_name_or_rendered_as_it_was_asked_for() {
+    let sequential = RenderOptions { order: FrameOrder::Sequential, ..RenderOptions::default() };
+    let careless = RenderOptions { allow: [Allowance::UnbakedSimulations].into(), ..RenderOptions::default() };
+    for kind in BOTH {
+        let place = tempfile::tempdir().unwrap();
+        let mut session = start(kind, &place.path().join("blender")).await;
+        for (name, words) in UNBAKED {
+            let scene = scene(name);
+            let failure = session.open(&scene, opening(&RenderOptions::default())).await.unwrap_err();
+            assert_eq!(failure.cause, Cause::BadScene, "{failure}");
+            assert!(failure.message.contains(words), "{kind:?}: {failure}");
+
+            session.open(&scene, opening(&sequential)).await.unwrap();
+            let (_played, played) = cold_file(kind, &scene.entry, 20, PLAYED);
+            // On from an earlier frame, and once more from a later one, from which there is no way back but the start.
+            for (turn, number) in [12, 20, 20, 25, 20].into_iter().enumerate() {
+                let farmed = render(&mut session, empty_folder(&place, &format!("{name}-{turn}")), number).await;
+                if number == 20 {
+                    assert_same(&farmed, &played);
+                }
+            }
+
+            session.open(&scene, opening(&careless)).await.unwrap();
+            let (_jumped, jumped) = cold_file(kind, &scene.entry, 20, Change::default());
+            for turn in ["first", "second"] {
+                let farmed = render(&mut session, empty_folder(&place, &format!("{name}-{turn}")), 20).await;
+                assert_same(&farmed, &jumped);
+            }
+            let differ = image::open(&played).unwrap() != image::open(&jumped).unwrap();
+            assert!(differ, "{name} under {kind:?}: the test proves nothing");
+        }
+        session.end().await;
+    }
+}
+
+#[tokio::test]
+async fn what_only_looks_like_a_simulation_renders_in_any_order() {
+    for kind in BOTH {
+        let place = tempfile::tempdir().unwrap();
+        let mut session = start(kind, &place.path().join("blender")).await;
+        for name in ["free_sparks", "baked"] {
+            let scene = scene(name);
+            let opened = session.open(&scene, opening(&RenderOptions::default())).await.unwrap();
+            assert_eq!(opened.notes, [""; 0], "{name} under {kind:?}");
+            let (_played, played) = cold_file(kind, &scene.entry, 20, PLAYED);
+            for (turn, number) in [25, 20, 3].into_iter().enumerate() {
+                let farmed = render(&mut session, empty_folder(&place, &format!("{name}-{turn}")), number).await;
+                if number == 20 {
+                    assert_same(&farmed, &played);
+                }
+            }
+        }
+        session.end().await;
+    }
+}
