@@ -35,6 +35,9 @@ pub(crate) fn scene(name: &str) -> PathBuf {
     path
 }
 
+/// Scripts that make what the older Blender does not have.
+const NEWER: [&str; 1] = ["simulation_nodes"];
+
 /// The folder with what a script of `scenes/` makes, which is run once.
 pub(crate) fn made_by(script: &'static str) -> PathBuf {
     static MADE: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
@@ -46,8 +49,13 @@ pub(crate) fn made_by(script: &'static str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     let script_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(script).with_extension("py");
-    let mut blender = Command::new(path(Kind::Program));
-    blender.args(["--background", "--factory-startup", "--python-exit-code", "1", "--python"]);
+    let mut blender = if NEWER.contains(&script) {
+        Command::new(path(Kind::Module))
+    } else {
+        let mut blender = Command::new(path(Kind::Program));
+        blender.args(["--background", "--factory-startup", "--python-exit-code", "1", "--python"]);
+        blender
+    };
     run(blender.arg(script_path).arg("--").arg(&folder));
     made.insert(script);
     folder

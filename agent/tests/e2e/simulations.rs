@@ -8,7 +8,7 @@ use haywain_agent::blender::session::Session;
 use haywain_shared::cause::Cause;
 use haywain_shared::options::{Allowance, FrameOrder, RenderOptions};
 
-use crate::blenders::{BOTH, Change, assert_same, cold_file, made_by};
+use crate::blenders::{BOTH, Change, Kind, assert_same, cold_file, made_by};
 use crate::session::{TERMS, empty_folder, frame, opening, start};
 
 /// The scenes, and what each names.
@@ -23,7 +23,11 @@ const UNBAKED: [(&str, &str); 4] = [
 const PLAYED: Change = Change { scene: "", python: "for number in range(1, 21): bpy.context.scene.frame_set(number)" };
 
 fn scene(name: &str) -> SceneFolder {
-    let root = made_by("simulations");
+    made("simulations", name)
+}
+
+fn made(script: &'static str, name: &str) -> SceneFolder {
+    let root = made_by(script);
     SceneFolder { entry: root.join(name).with_extension("blend"), root, places: Vec::new(), color_config: None }
 }
 
@@ -87,4 +91,23 @@ async fn what_only_looks_like_a_simulation_renders_in_any_order() {
         }
         session.end().await;
     }
+}
+
+#[tokio::test]
+async fn simulation_zones_are_told_apart_by_their_bakes() {
+    let kind = Kind::Module;
+    let place = tempfile::tempdir().unwrap();
+    let mut session = start(kind, &place.path().join("blender")).await;
+    let unbaked = made("simulation_nodes", "unbaked");
+    let (_played, played) = cold_file(kind, &unbaked.entry, 20, PLAYED);
+    let failure = session.open(&unbaked, opening(&RenderOptions::default())).await.unwrap_err();
+    assert!(failure.message.contains("the simulation nodes of 'Mover' of 'Cube'"), "{failure}");
+    let sequential = RenderOptions { order: FrameOrder::Sequential, ..RenderOptions::default() };
+    for (name, options) in
+        [("unbaked", sequential), ("packed", RenderOptions::default()), ("on_disk", RenderOptions::default())]
+    {
+        session.open(&made("simulation_nodes", name), opening(&options)).await.unwrap();
+        assert_same(&render(&mut session, empty_folder(&place, name), 20).await, &played);
+    }
+    session.end().await;
 }
