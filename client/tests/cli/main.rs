@@ -13,6 +13,7 @@ mod downloads;
 mod farm;
 mod frames;
 mod links;
+mod media;
 mod program;
 mod refusals;
 mod uploads;

@@ -37,6 +37,27 @@ def overheard():
             os.write(2, heard().encode("utf-8"))
 
 
+@contextlib.contextmanager
+def before_evaluation(prepare):
+    """Has Blender call `prepare` when a file has been read, and nothing has been computed from it that could go stale."""
+    errors = []
+
+    @bpy.app.handlers.persistent
+    def called(*_):
+        try:
+            prepare()
+        except Exception as error:  # Blender would print it and go on.
+            errors.append(error)
+
+    bpy.app.handlers.load_post.append(called)
+    try:
+        yield
+    finally:
+        bpy.app.handlers.load_post.remove(called)
+    if errors:
+        raise errors[0]
+
+
 # What Blender says of a file that it cannot open, and what that most often means.
 OPEN_HINTS = (
     ("Missing DNA block", "it is cut off or damaged, submit it again"),
@@ -74,9 +95,9 @@ def load_to_render(command):
 
     Returns what Blender printed, what was changed, and where its files were.
     """
-    chatter = load(command["path"], bool(command.get("allowScripts")))
     mapping = Mapping(command.get("root") or os.path.dirname(command["path"]), command.get("places", []))
-    mapping.apply()
+    with before_evaluation(mapping.apply):
+        chatter = load(command["path"], bool(command.get("allowScripts")))
     return chatter, replace_movie_format(bpy.context.scene), mapping
 
 
