@@ -21,16 +21,17 @@ pub(super) enum TailMatch {
 
 /// Finds the file that is meant by `wanted` among `candidates`, which have forward slashes. Capitals count, unless the path is
 /// one of Windows or nothing is found with them.
-pub(super) fn longest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> TailMatch {
-    let as_windows =
-        || longest_where(wanted, candidates.clone(), |one, other| one.to_lowercase() == other.to_lowercase());
-    if text::is_of_windows(wanted) || wanted.contains('\\') {
-        return as_windows();
+pub(super) fn longest<'a, C>(wanted: &str, candidates: C) -> TailMatch
+where
+    C: IntoIterator<Item = &'a str> + Clone,
+{
+    if !text::is_of_windows(wanted) && !wanted.contains('\\') {
+        let exact = longest_where(wanted, candidates.clone(), |one, other| one == other);
+        if exact != TailMatch::None {
+            return exact;
+        }
     }
-    match longest_where(wanted, candidates.clone(), |one, other| one == other) {
-        TailMatch::None => as_windows(),
-        found => found,
-    }
+    longest_where(wanted, candidates, |one, other| one.to_lowercase() == other.to_lowercase())
 }
 
 fn longest_where<'a>(
