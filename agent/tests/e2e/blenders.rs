@@ -85,6 +85,29 @@ pub(crate) fn cold_file(kind: Kind, scene: &Path, frame: i32, change: Change) ->
     (folder, files.into_iter().next().unwrap())
 }
 
+/// What a cold Blender makes of a frame that it is put to by hand, as a person does who presses F12: the command line takes a
+/// number below zero for one that is counted from the end.
+pub(crate) fn cold_still(kind: Kind, scene: &Path, frame: i32) -> DynamicImage {
+    const RENDER: &str = "import bpy, os, sys\n\
+        scene, output, frame = sys.argv[-3], sys.argv[-2], int(sys.argv[-1])\n\
+        bpy.ops.wm.open_mainfile(filepath=scene)\n\
+        bpy.context.preferences.edit.use_negative_frames = True\n\
+        bpy.context.scene.frame_set(frame)\n\
+        bpy.context.scene.render.filepath = output\n\
+        bpy.ops.render.render(write_still=True)\n\
+        sys.stdout.flush()\n\
+        os._exit(0)\n";
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("still.png");
+    let mut blender = Command::new(path(kind));
+    match kind {
+        Kind::Program => blender.args(["--background", "--factory-startup", "--python-expr", RENDER, "--"]),
+        Kind::Module => blender.args(["-c", RENDER]),
+    };
+    run(blender.arg(scene).arg(&picture).arg(frame.to_string()));
+    image::open(&picture).unwrap()
+}
+
 /// The folder of a scene after a cold Blender has rendered a frame of it as it stands.
 pub(crate) fn cold_folder(kind: Kind, scene: &Path, frame: i32) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -14,6 +14,7 @@ mod farm;
 mod frames;
 mod hand;
 mod links;
+mod media;
 mod program;
 mod refusals;
 mod uploads;
