@@ -76,6 +76,18 @@ impl Farm {
         response.headers()["location"].to_str().unwrap().to_owned()
     }
 
+    /// `POST /render` that is refused: the code and the body.
+    pub(crate) fn refused(&self, body: &Value) -> (u16, String) {
+        let mut response = agent().post(self.url("/render")).send_json(body).unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    /// A scene as the orchestrator keeps it.
+    pub(crate) fn scene_report(&self, scene: SceneId) -> SceneReport {
+        let mut response = agent().get(self.url(&format!("/api/v1/scenes/{scene}"))).call().unwrap();
+        response.body_mut().read_json().unwrap()
+    }
+
     /// Hands the orchestrator a scene of several files, as a client does.
     pub(crate) fn give_scene(&self, manifest: &Manifest, root: &Path) -> SceneId {
         let mut response = agent().post(self.url("/api/v1/scenes")).send_json(manifest).unwrap();
