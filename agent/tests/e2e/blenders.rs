@@ -69,15 +69,17 @@ pub(crate) fn cold_frame(kind: Kind, scene: &Path, frame: i32) -> DynamicImage {
 
 /// What an artist does to a file before a cold Blender renders it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Change {
+pub(crate) struct Change<'a> {
     /// The scene to render, unless it is the file's own.
-    pub(crate) scene: &'static str,
+    pub(crate) scene: &'a str,
     /// Python.
-    pub(crate) python: &'static str,
+    pub(crate) python: &'a str,
+    /// The colour configuration, unless it is Blender's own.
+    pub(crate) color_config: Option<&'a Path>,
 }
 
 /// The file that a cold Blender writes for one frame, once an artist has changed something.
-pub(crate) fn cold_file(kind: Kind, scene: &Path, frame: i32, change: Change) -> (TempDir, PathBuf) {
+pub(crate) fn cold_file(kind: Kind, scene: &Path, frame: i32, change: Change<'_>) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     render_cold(kind, scene, frame, Some(&folder.path().join("cold_")), change);
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -117,10 +119,11 @@ pub(crate) fn cold_folder(kind: Kind, scene: &Path, frame: i32) -> TempDir {
     folder
 }
 
-fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>, change: Change) {
+fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>, change: Change<'_>) {
     match kind {
         Kind::Program => {
             let mut blender = Command::new(path(kind));
+            blender.envs(change.color_config.map(|config| ("OCIO", config)));
             blender.args(["--background", "--factory-startup"]).arg(scene);
             if !change.scene.is_empty() {
                 blender.args(["--scene", change.scene]);
@@ -146,6 +149,7 @@ fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>, chan
                 sys.stdout.flush()\n\
                 os._exit(0)\n";
             let mut python = Command::new(path(kind));
+            python.envs(change.color_config.map(|config| ("OCIO", config)));
             let output = output.unwrap_or(Path::new(""));
             run(python
                 .args(["-c", RENDER])

@@ -7,6 +7,7 @@
 
 mod blenders;
 mod cache;
+mod colors;
 mod control;
 mod deaths;
 mod farm;

@@ -37,8 +37,9 @@ fn scripted() -> RenderOptions {
 }
 
 /// As an artist sees it who has let the file's Python run.
-const TRUSTED: Change = Change {
+const TRUSTED: Change<'_> = Change {
     scene: "",
+    color_config: None,
     python: "path = bpy.context.scene.render.filepath\n\
         bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath, use_scripts=True)\n\
         bpy.context.scene.render.filepath = path",

@@ -20,7 +20,8 @@ const UNBAKED: [(&str, &str); 4] = [
 ];
 
 /// As an artist comes to a frame of a simulation: by playing all before it.
-const PLAYED: Change = Change { scene: "", python: "for number in range(1, 21): bpy.context.scene.frame_set(number)" };
+const PLAYED: Change<'_> =
+    Change { scene: "", color_config: None, python: "for number in range(1, 21): bpy.context.scene.frame_set(number)" };
 
 fn scene(name: &str) -> SceneFolder {
     made("simulations", name)
