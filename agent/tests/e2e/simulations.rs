@@ -6,9 +6,13 @@ use std::path::PathBuf;
 use haywain_agent::blender::SceneFolder;
 use haywain_agent::blender::session::Session;
 use haywain_shared::cause::Cause;
+use haywain_shared::job::JobState;
 use haywain_shared::options::{Allowance, FrameOrder, RenderOptions};
+use serde_json::json;
 
-use crate::blenders::{BOTH, Change, Kind, assert_same, cold_file, made_by};
+use crate::blenders::{self, BOTH, Change, Kind, assert_same, cold_file, made_by};
+use crate::deaths::renders_by_frame;
+use crate::farm::{Farm, pictures};
 use crate::session::{TERMS, empty_folder, frame, opening, start};
 
 /// The scenes, and what each names.
@@ -111,4 +115,23 @@ async fn simulation_zones_are_told_apart_by_their_bakes() {
         assert_same(&render(&mut session, empty_folder(&place, name), 20).await, &played);
     }
     session.end().await;
+}
+
+#[test]
+fn a_sequence_that_lost_its_agent_is_played_from_the_start_and_only_what_is_missing_is_rendered() {
+    let scene = scene("rigid");
+    let farm = Farm::start(&scene.entry);
+    let mut first_life = farm.agent("one", &blenders::path(Kind::Program), 2);
+    let path = farm.render(&json!({"from": 1, "to": 25, "batchSize": 1, "order": "sequential"}));
+    let job = farm.wait_for(&path, "some frames", |job| job.counts.done >= 5);
+    assert!(job.batches.len() <= 1, "two slots, and one of them at it: {job:?}");
+    first_life.kill();
+    let recorded = farm.job(&path).counts.done;
+    let next_life = farm.agent("one", &blenders::path(Kind::Program), 2);
+    let job = farm.wait_for_end(&path);
+    assert_eq!(job.state, JobState::Completed, "{job:?}");
+    let rendered = renders_by_frame(&next_life);
+    assert!(rendered.len() as u64 <= 25 - recorded, "{recorded} were recorded, yet {rendered:?} rendered");
+    let (_played, played) = cold_file(Kind::Program, &scene.entry, 20, PLAYED);
+    assert_same(&pictures(&job)[19], &played);
 }
