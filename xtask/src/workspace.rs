@@ -71,6 +71,16 @@ impl Workspace {
         let program = |name| executable(&messages, name).with_context(|| format!("cargo has built no {name}"));
         Ok(FarmPrograms { orchestrator: program("haywain-orchestrator")?, agent: program("haywain-agent")? })
     }
+
+    /// Builds an example of a package, in release.
+    pub(crate) fn build_example(&self, package: &str, name: &str) -> anyhow::Result<PathBuf> {
+        let mut command = self.cargo();
+        command.args(["build", "--release", "--package", package, "--example", name]);
+        println!("==> {}", foreground::shown(&command));
+        command.arg("--message-format=json-render-diagnostics");
+        let messages = foreground::output(&mut command)?;
+        executable(&messages, name).with_context(|| format!("cargo has built no {name}"))
+    }
 }
 
 /// The cargo that runs this program, else the one on PATH.
