@@ -61,25 +61,29 @@ impl Workspace {
 
     /// Builds the farm's programs.
     pub(crate) fn build_farm(&self, profile: Profile) -> anyhow::Result<FarmPrograms> {
-        let mut command = self.cargo();
-        command.arg("build").args((profile == Profile::Release).then_some("--release"));
-        command.args(["--package", "haywain-orchestrator", "--package", "haywain-agent"]);
-        println!("==> {}", foreground::shown(&command));
-        // Cargo shows its progress on standard error; what it has made, it says as JSON.
-        command.arg("--message-format=json-render-diagnostics");
-        let messages = foreground::output(&mut command)?;
-        let program = |name| executable(&messages, name).with_context(|| format!("cargo has built no {name}"));
-        Ok(FarmPrograms { orchestrator: program("haywain-orchestrator")?, agent: program("haywain-agent")? })
+        let messages = self.build(profile, &["--package", "haywain-orchestrator", "--package", "haywain-agent"])?;
+        let orchestrator = executable(&messages, "haywain-orchestrator")?;
+        Ok(FarmPrograms { orchestrator, agent: executable(&messages, "haywain-agent")? })
+    }
+
+    /// Builds the command line for people.
+    pub(crate) fn build_client(&self, profile: Profile) -> anyhow::Result<PathBuf> {
+        executable(&self.build(profile, &["--package", "haywain-client"])?, "haywain")
     }
 
     /// Builds an example of a package, in release.
     pub(crate) fn build_example(&self, package: &str, name: &str) -> anyhow::Result<PathBuf> {
+        executable(&self.build(Profile::Release, &["--package", package, "--example", name])?, name)
+    }
+
+    /// What cargo says that it has built.
+    fn build(&self, profile: Profile, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = self.cargo();
-        command.args(["build", "--release", "--package", package, "--example", name]);
+        command.arg("build").args((profile == Profile::Release).then_some("--release")).args(arguments);
         println!("==> {}", foreground::shown(&command));
+        // Cargo shows its progress on standard error; what it has made, it says as JSON.
         command.arg("--message-format=json-render-diagnostics");
-        let messages = foreground::output(&mut command)?;
-        executable(&messages, name).with_context(|| format!("cargo has built no {name}"))
+        foreground::output(&mut command)
     }
 }
 
@@ -89,11 +93,12 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// The program of that name among cargo's messages about what it has built.
-fn executable(messages: &str, name: &str) -> Option<PathBuf> {
-    messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
+fn executable(messages: &str, name: &str) -> anyhow::Result<PathBuf> {
+    let found = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
         let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
         message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
-    })
+    });
+    found.with_context(|| format!("cargo has built no {name}"))
 }
 
 /// Fails when a file is missing that is part of the workspace.
@@ -115,7 +120,7 @@ mod tests {
             "\nnot JSON\n",
             r#"{"reason":"compiler-artifact","target":{"name":"haywain-agent"},"executable":"/t/release/haywain-agent"}"#,
         );
-        assert_eq!(executable(messages, "haywain-agent"), Some("/t/release/haywain-agent".into()));
-        assert_eq!(executable(messages, "haywain-orchestrator"), None);
+        assert_eq!(executable(messages, "haywain-agent").unwrap(), Path::new("/t/release/haywain-agent"));
+        executable(messages, "haywain-orchestrator").unwrap_err();
     }
 }

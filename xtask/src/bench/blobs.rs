@@ -1,16 +1,18 @@
 //! How fast large files go into the orchestrator and out of it, held against a bare handler that does the least that could be
-//! done: both in one run, in turns, so that the machine's moods hit both.
+//! done; and what a large scene costs that is submitted again. All in one run, in turns, so that the machine's moods hit all.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use sha2::{Digest as _, Sha256};
 
-use super::raw;
+use super::meter::Meter;
+use super::plain::Plain;
 use super::spread::Spread;
+use super::submits::{self, Stage};
+use super::{MIB, piece, raw};
 use crate::farm::Farm;
 use crate::interrupt;
 use crate::service::Service;
@@ -19,8 +21,6 @@ use crate::workspace::{Profile, Workspace, must_exist};
 /// What issue 4 asks for: at least so many percent of the bare handler's speed, and less memory than this.
 const LEAST_PERCENT: f64 = 70.0;
 const MOST_MEMORY_MIB: u64 = 100;
-/// What is sent, again and again, with another beginning each time.
-const PIECE_BYTES: usize = 1024 * 1024;
 /// How long the bare server may take to be ready.
 const START: Duration = Duration::from_secs(30);
 /// How often it is looked whether it is.
@@ -32,7 +32,7 @@ pub(crate) struct Flags {
     /// How many times each is measured
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// The size of the file, in MiB
+    /// The size of the file, and of the scene's textures together, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=65536))]
     size: u64,
 }
@@ -44,27 +44,41 @@ struct Times {
     bare: Vec<Duration>,
 }
 
+/// What is held against the orchestrator and the client.
+struct Bare {
+    program: PathBuf,
+    plain: Plain,
+}
+
 /// Measures, and prints the figures.
 pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     let scene = workspace.demo_scene();
     must_exist(&scene)?;
     let programs = workspace.build_farm(Profile::Release)?;
-    let bare_program = workspace.build_example("haywain-orchestrator", "bare_files")?;
+    let client = workspace.build_client(Profile::Release)?;
+    let program = workspace.build_example("haywain-orchestrator", "bare_files")?;
+    let bare = Bare { program, plain: Plain::build(&workspace)? };
     let folder = workspace.target.join(format!("bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let farm = Farm::start(&programs, &folder, &scene)?;
     let ours = farm.url().trim_start_matches("http://").parse().context("the orchestrator's address")?;
-    let (service, bare) = start_bare(&bare_program, &folder)?;
-    println!("==> {} rounds of {} MiB in and out, the orchestrator and a bare handler in turns", flags.rounds, flags.size);
-    let measured = measure(flags, ours, bare);
+    println!(
+        "==> {} rounds of {} MiB in and out, the orchestrator and a bare handler in turns",
+        flags.rounds, flags.size
+    );
+    let (uploads, downloads) = measure(flags, ours, &bare, &folder)?;
+    println!("==> {} rounds of a scene of {} MiB, by the client and hashed plainly in turns", flags.rounds, flags.size);
+    let meter = Meter::open(ours)?;
+    let stage = Stage { client: &client, plain: &bare.plain, meter: &meter, folder: &folder };
+    let figures = submits::measure(&stage, flags.size, flags.rounds)?;
     let memory_mib = peak_memory_mib(farm.orchestrator_id());
-    drop((farm, service));
-    let (uploads, downloads) = measured?;
+    drop((farm, meter));
     // Kept when it fails: the logs are in it.
     std::fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
     tell("in", flags.size, uploads)?;
     tell("out", flags.size, downloads)?;
+    submits::tell(figures)?;
     match memory_mib {
         Some(mib) => println!("the orchestrator's memory at its most: {mib} MiB (asked for: under {MOST_MEMORY_MIB})"),
         None => println!("this system does not tell how much memory the orchestrator had at its most"),
@@ -72,35 +86,20 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(flags: &Flags, ours: SocketAddr, bare: SocketAddr) -> anyhow::Result<(Times, Times)> {
-    let size_bytes = flags.size * 1024 * 1024;
+fn measure(flags: &Flags, ours: SocketAddr, bare: &Bare, folder: &Path) -> anyhow::Result<(Times, Times)> {
+    let (_service, address) = start_bare(&bare.program, folder)?;
+    let size_bytes = flags.size * MIB;
     let (mut uploads, mut downloads) = (Times::default(), Times::default());
     for round in 0..flags.rounds {
         let piece = piece(round);
-        let blob = format!("/api/v1/blobs/{}", digest(&piece, size_bytes));
-        uploads.bare.push(raw::upload(bare, "/file", &piece, size_bytes)?);
+        uploads.bare.push(raw::upload(address, "/file", &piece, size_bytes)?);
+        // What the bare handler has kept is what the orchestrator is to get.
+        let blob = format!("/api/v1/blobs/{}", bare.plain.digest(&folder.join("bare"))?);
         uploads.ours.push(raw::upload(ours, &blob, &piece, size_bytes)?);
-        downloads.bare.push(raw::download(bare, "/file", size_bytes)?);
+        downloads.bare.push(raw::download(address, "/file", size_bytes)?);
         downloads.ours.push(raw::download(ours, &blob, size_bytes)?);
     }
     Ok((uploads, downloads))
-}
-
-/// What no other round sends, of no use to compress.
-fn piece(round: u32) -> Vec<u8> {
-    let numbers = (0_u32..).map(|at| (at ^ round.rotate_left(16)).wrapping_mul(2_654_435_761));
-    numbers.flat_map(u32::to_le_bytes).take(PIECE_BYTES).collect()
-}
-
-fn digest(piece: &[u8], size_bytes: u64) -> String {
-    let mut hasher = Sha256::new();
-    let mut left = size_bytes;
-    while left > 0 {
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
-        hasher.update(&piece[..length]);
-        left -= length as u64;
-    }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn start_bare(program: &Path, folder: &Path) -> anyhow::Result<(Service, SocketAddr)> {
@@ -138,18 +137,4 @@ fn peak_memory_mib(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib / 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_round_sends_another_file_whose_digest_is_known() {
-        assert_ne!(piece(0), piece(1));
-        assert_eq!(piece(3).len(), PIECE_BYTES);
-        // The test vector of FIPS 180-4.
-        assert!(digest(b"abc", 3).starts_with("ba7816bf"));
-        assert_eq!(digest(b"abc", 7), digest(b"abcabca", 7));
-    }
 }

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use super::PIECE_BYTES;
 use crate::interrupt;
 
-/// How much is sent or read at once.
-const PIECE_BYTES: usize = 1024 * 1024;
 /// A server that says nothing for so long is lost.
 const SILENCE: Duration = Duration::from_mins(2);
 
