@@ -31,6 +31,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -310,6 +311,14 @@ impl Store for SqliteStore {
 
     async fn frame(&self, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError> {
         frames::one(&self.readers, job, frame).await
+    }
+
+    async fn files_named(
+        &self,
+        job: JobId,
+        names: Vec<RelativePath>,
+    ) -> Result<Vec<(RelativePath, String)>, StoreError> {
+        frames::files_named(&self.readers, job, names).await
     }
 
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError> {
