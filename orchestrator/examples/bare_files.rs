@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse, Response};
@@ -22,14 +22,16 @@ const PIECE_BYTES: usize = 1024 * 1024;
 async fn main() -> anyhow::Result<()> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     let folder = folder.ok_or_else(|| anyhow::anyhow!("usage: bare_files FOLDER"))?;
-    let router = Router::new().route("/file", put(receive).get(send)).with_state(folder.join("bare"));
+    let router = Router::new().route("/files/{number}", put(receive).get(send)).with_state(folder);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     axum::serve(listener, router).await?;
     Ok(())
 }
 
-async fn receive(State(path): State<PathBuf>, body: Body) -> Result<StatusCode, Failed> {
+async fn receive(State(folder): State<PathBuf>, Path(number): Path<u32>, body: Body) -> Result<StatusCode, Failed> {
+    // Each is kept, as the orchestrator keeps them: room that was used before is quicker to write to.
+    let path = folder.join(format!("bare-{number}"));
     let file = tokio::fs::File::create(&path).await?;
     let mut writer = tokio::io::BufWriter::with_capacity(PIECE_BYTES, file);
     let mut hasher = Hasher::default();
@@ -45,8 +47,8 @@ async fn receive(State(path): State<PathBuf>, body: Body) -> Result<StatusCode, 
     Ok(StatusCode::CREATED)
 }
 
-async fn send(State(path): State<PathBuf>) -> Result<Response, Failed> {
-    let mut file = tokio::fs::File::open(&path).await?;
+async fn send(State(folder): State<PathBuf>, Path(number): Path<u32>) -> Result<Response, Failed> {
+    let mut file = tokio::fs::File::open(folder.join(format!("bare-{number}"))).await?;
     file.set_max_buf_size(PIECE_BYTES);
     let length = file.metadata().await?.len();
     let body = Body::from_stream(ReaderStream::with_capacity(file, PIECE_BYTES));

@@ -36,6 +36,18 @@ pub(crate) struct FarmPrograms {
     pub(crate) agent: PathBuf,
 }
 
+/// What the bench of blobs runs.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) programs: FarmPrograms,
+    /// `haywain`.
+    pub(crate) client: PathBuf,
+    /// `bare_files`, an example.
+    pub(crate) bare_files: PathBuf,
+    /// `bare_hash`, an example.
+    pub(crate) bare_hash: PathBuf,
+}
+
 impl Workspace {
     /// The workspace that this program belongs to.
     pub(crate) fn find() -> anyhow::Result<Self> {
@@ -66,14 +78,20 @@ impl Workspace {
         Ok(FarmPrograms { orchestrator, agent: executable(&messages, "haywain-agent")? })
     }
 
-    /// Builds the command line for people.
-    pub(crate) fn build_client(&self, profile: Profile) -> anyhow::Result<PathBuf> {
-        executable(&self.build(profile, &["--package", "haywain-client"])?, "haywain")
-    }
-
-    /// Builds an example of a package, in release.
-    pub(crate) fn build_example(&self, package: &str, name: &str) -> anyhow::Result<PathBuf> {
-        executable(&self.build(Profile::Release, &["--package", package, "--example", name])?, name)
+    /// Builds all that the bench of blobs needs, in release and at once: one after the other, each would want what they all
+    /// depend on with other features, and that takes minutes.
+    pub(crate) fn build_for_blobs(&self) -> anyhow::Result<Built> {
+        let packages = ["haywain-orchestrator", "haywain-agent", "haywain-client"];
+        let packages = packages.into_iter().flat_map(|package| ["--package", package]);
+        let examples = ["--bins", "--example", "bare_files", "--example", "bare_hash"];
+        let messages = self.build(Profile::Release, &packages.chain(examples).collect::<Vec<_>>())?;
+        let program = |name| executable(&messages, name);
+        Ok(Built {
+            programs: FarmPrograms { orchestrator: program("haywain-orchestrator")?, agent: program("haywain-agent")? },
+            client: program("haywain")?,
+            bare_files: program("bare_files")?,
+            bare_hash: program("bare_hash")?,
+        })
     }
 
     /// What cargo says that it has built.

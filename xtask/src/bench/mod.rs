@@ -10,7 +10,11 @@ mod spread;
 mod submits;
 mod timed;
 
+use std::io;
+
 use clap::Subcommand;
+
+use crate::interrupt;
 
 /// A mebibyte.
 const MIB: u64 = 1024 * 1024;
@@ -36,6 +40,18 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Blobs(flags) => blobs::run(flags),
         Bench::Seeds(flags) => seeds::run(flags),
     }
+}
+
+/// Writes `size_bytes` made of `piece`.
+fn write_again_and_again(piece: &[u8], size_bytes: u64, into: &mut impl io::Write) -> anyhow::Result<()> {
+    let mut left = size_bytes;
+    while left > 0 {
+        interrupt::check()?;
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+        into.write_all(&piece[..length])?;
+        left -= length as u64;
+    }
+    Ok(())
 }
 
 /// What a large file is made of that no other `number` makes, of no use to compress.

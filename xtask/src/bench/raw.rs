@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::PIECE_BYTES;
+use super::{PIECE_BYTES, write_again_and_again};
 use crate::interrupt;
 
 /// A server that says nothing for so long is lost.
@@ -17,13 +17,7 @@ pub(super) fn upload(to: SocketAddr, path: &str, piece: &[u8], size_bytes: u64) 
     let mut stream = connect(to)?;
     let start = Instant::now();
     write!(stream, "PUT {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nContent-Length: {size_bytes}\r\n\r\n")?;
-    let mut left = size_bytes;
-    while left > 0 {
-        interrupt::check()?;
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
-        stream.write_all(&piece[..length]).with_context(|| format!("PUT {path}"))?;
-        left -= length as u64;
-    }
+    write_again_and_again(piece, size_bytes, &mut stream).with_context(|| format!("PUT {path}"))?;
     expect(&mut BufReader::new(stream), "201", path)?;
     Ok(start.elapsed())
 }

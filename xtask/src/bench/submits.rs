@@ -2,7 +2,6 @@
 //! they should be are an error; times are figures.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,7 +13,7 @@ use super::meter::Meter;
 use super::plain::Plain;
 use super::spread::Spread;
 use super::timed;
-use super::{MIB, piece};
+use super::{MIB, piece, write_again_and_again};
 use crate::service::without_settings;
 
 /// What a .blend begins with.
@@ -141,16 +140,10 @@ impl Scene {
 
     fn write_texture(&self, number: u32, content: u32, saved: Duration) -> anyhow::Result<()> {
         let path = &self.textures[number as usize];
-        let write = || {
-            let mut file = BufWriter::new(File::create(path)?);
-            let piece = piece(content);
-            let mut left = self.texture_bytes;
-            while left > 0 {
-                let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
-                file.write_all(&piece[..length])?;
-                left -= length as u64;
-            }
-            settle(&file.into_inner()?, saved)
+        let write = || -> anyhow::Result<()> {
+            let mut file = File::create(path)?;
+            write_again_and_again(&piece(content), self.texture_bytes, &mut file)?;
+            Ok(settle(&file, saved)?)
         };
         write().with_context(|| format!("writing {}", path.display()))
     }
