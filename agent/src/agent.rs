@@ -27,6 +27,7 @@ use crate::config::Settings;
 use crate::delivery::{Courier, Report};
 use crate::heartbeat;
 use crate::identity::{self, Identity};
+use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
 use crate::machine::{self, Machine, Plan};
@@ -57,6 +58,11 @@ pub enum Ended {
 pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
     let blenders = find::blenders(&settings.blender).await?;
+    let left = leftovers::end_all_of(folder.path()).context("looking for what an earlier life has left")?;
+    if left > 0 {
+        tracing::warn!(processes = left, "an earlier life of this agent has left processes: ended");
+    }
+    let jailer = jailer(settings.sandbox)?;
     let mut machine = Machine::new().context("looking at the machine")?;
     let facts = machine.facts();
     let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
@@ -85,6 +91,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         studio: Arc::new(BlenderStudio {
             blender: blenders[0].clone(),
             addons: settings.addons.clone(),
+            jailer,
+            scenes: SceneCache::scenes_in(folder.path()),
+            data_dir: folder.path().to_owned(),
             patience: Patience::default(),
             tasks: tasks.clone(),
         }),
@@ -112,6 +121,25 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             }
         }
     }
+}
+
+/// What Blenders are put into here, and says how strong that is.
+fn jailer(sandbox: Sandbox) -> anyhow::Result<Jailer> {
+    let program = std::env::current_exe().context("this program's own file")?;
+    let jailer = Jailer::new(program, sandbox);
+    let strength = jailer.strength().context("trying the sandbox")?;
+    match (sandbox, strength) {
+        (Sandbox::Require, Strength::None | Strength::Partial) => anyhow::bail!(
+            "this system can build only a {} sandbox (Linux 6.12 or newer has all of it), and --sandbox require wants a full \
+             one: use --sandbox auto to take what there is",
+            strength.word()
+        ),
+        (_, Strength::Full) => tracing::info!(sandbox = strength.word(), "Blender runs in a sandbox"),
+        (_, Strength::None | Strength::Partial) => {
+            tracing::warn!(sandbox = strength.word(), "Blender can do here what this agent's user can");
+        }
+    }
+    Ok(jailer)
 }
 
 /// What jobs may ask for here.

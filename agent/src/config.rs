@@ -8,6 +8,7 @@ use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::jail::Sandbox;
 use crate::size::Size;
 
 /// Haywain's agent: renders frames with the Blender on this machine, for an orchestrator.
@@ -75,6 +76,12 @@ pub struct Flags {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     allow_scripts: bool,
 
+    /// Whether Blender is kept from other files and the network: require, auto (as far as this system can) or off
+    /// [default: auto]
+    #[arg(long, env = "HAYWAIN_SANDBOX", value_name = "WHEN")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<Sandbox>,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +133,9 @@ pub struct Settings {
     /// Whether Python may run that comes with a scene.
     #[serde(default)]
     pub allow_scripts: bool,
+    /// Whether Blender is kept from other files and the network.
+    #[serde(default)]
+    pub sandbox: Sandbox,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,

@@ -13,6 +13,7 @@ pub mod config;
 pub mod delivery;
 pub mod heartbeat;
 pub mod identity;
+pub mod jail;
 pub mod leaving;
 pub mod link;
 pub mod machine;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use haywain_agent::agent::{self, Ended};
 use haywain_agent::config::{Flags, Settings};
+use haywain_agent::jail;
 use haywain_shared::shutdown::Signals;
 use haywain_shared::{config, logging};
 
@@ -14,8 +15,16 @@ const REPLACED: u8 = 3;
 /// Stopped at once, by a second signal.
 const STOPPED_AT_ONCE: u8 = 4;
 
+fn main() -> anyhow::Result<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|word| word == jail::WORD).is_some() {
+        return Ok(jail::enter(arguments));
+    }
+    run()
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn run() -> anyhow::Result<ExitCode> {
     let flags = Flags::parse();
     let settings: Settings = config::load("agent", &flags, flags.config.as_deref())?;
     logging::start(settings.log_format);

@@ -311,8 +311,8 @@ impl Slot {
                 if let Some(Warm { blender, .. }) = other {
                     blender.end().await;
                 }
-                let folder = self.folder.join("blender");
-                let blender = self.shop.studio.start(&folder, household.color_config.as_deref()).await?;
+                let config = household.color_config.as_deref();
+                let blender = self.shop.studio.start(&self.folder, config, household.scripts).await?;
                 Warm { blender, household, scene: None }
             }
         };

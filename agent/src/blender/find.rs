@@ -11,6 +11,8 @@ use tokio::process::Command;
 
 use super::Blender;
 
+/// Asks the module for its version, and Python for the folders that it lives in.
+const ASK_MODULE: &str = "import bpy, os, sys; print('\\n' + '\\t'.join([bpy.app.version_string, sys.prefix, sys.base_prefix, os.path.dirname(bpy.__file__)]))";
 /// How long a program may take to say its version. `bpy` reads most of a gigabyte for it.
 const TO_SAY_ITS_VERSION: Duration = Duration::from_mins(1);
 
@@ -63,17 +65,25 @@ async fn ask(path: &Path) -> Result<Blender, String> {
     let said = run(path, &["--version"]).await?;
     if let Some(version) = said.lines().find_map(|line| line.strip_prefix("Blender ")) {
         let facts = BlenderFacts { version: version.trim().to_owned(), kind: BlenderKind::Program };
-        return Ok(Blender { path: path.to_owned(), facts });
+        return Ok(Blender { path: path.to_owned(), installation: folder_of(path), facts });
     }
     if !said.starts_with("Python ") {
         return Err(format!("asked for its version, it says {:?}", said.lines().next().unwrap_or_default()));
     }
-    // The module may print on its own account: the version is on the last line.
-    let said = run(path, &["-c", "import bpy; print('\\n' + bpy.app.version_string)"])
+    // The module may print on its own account: the answer is the last line.
+    let said = run(path, &["-c", ASK_MODULE])
         .await
         .map_err(|reason| format!("this Python cannot import bpy (pip install bpy): {reason}"))?;
-    let version = said.lines().last().unwrap_or_default().trim().to_owned();
-    Ok(Blender { path: path.to_owned(), facts: BlenderFacts { version, kind: BlenderKind::Module } })
+    let (version, folders) = said.lines().last().and_then(|line| line.split_once('\t')).unwrap_or_default();
+    let installation = folders.split('\t').map(PathBuf::from).chain(folder_of(path)).collect();
+    let facts = BlenderFacts { version: version.trim().to_owned(), kind: BlenderKind::Module };
+    Ok(Blender { path: path.to_owned(), installation, facts })
+}
+
+/// Where a program lies in truth: its files are beside it.
+fn folder_of(program: &Path) -> Vec<PathBuf> {
+    let real = program.canonicalize().ok();
+    [Some(program), real.as_deref()].into_iter().flatten().filter_map(|path| Some(path.parent()?.to_owned())).collect()
 }
 
 async fn run(path: &Path, arguments: &[&str]) -> Result<String, String> {

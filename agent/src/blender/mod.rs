@@ -1,6 +1,7 @@
 //! Blender: [`find`] it, keep one warm ([`session`]), and talk with the driver script that runs in it ([`protocol`]).
 
 pub mod addons;
+mod environment;
 pub mod find;
 pub mod log;
 pub mod progress;
@@ -20,6 +21,8 @@ use haywain_shared::scene::Place;
 pub struct Blender {
     /// The Blender program, or the Python with the `bpy` module.
     pub path: PathBuf,
+    /// The folders that it is installed in.
+    pub installation: Vec<PathBuf>,
     /// What it says of itself.
     pub facts: BlenderFacts,
 }

@@ -21,7 +21,8 @@ use tokio_util::task::TaskTracker;
 use super::log::LogView;
 use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
-use super::{Blender, SceneFolder};
+use super::{Blender, SceneFolder, environment};
+use crate::jail::{Jailer, Walls};
 use crate::machine::{Activity, WaitsFor, activity};
 
 /// How long a process may take to die after it has been killed, or to say why it died.
@@ -86,6 +87,14 @@ pub struct Surroundings<'a> {
     pub color_config: Option<&'a Path>,
     /// Where add-ons lie that jobs may name.
     pub addons: Option<&'a Path>,
+    /// What it is put into.
+    pub jailer: &'a Jailer,
+    /// The walls of that.
+    pub walls: &'a Walls,
+    /// Where it keeps what it compiles for GPUs, if that outlives it.
+    pub kernels: Option<&'a Path>,
+    /// The agent's data folder, as its mark.
+    pub mark: &'a Path,
 }
 
 /// How a scene is opened.
@@ -368,13 +377,22 @@ impl Drop for Session {
 }
 
 fn spawn(blender: &Blender, surroundings: Surroundings<'_>) -> std::io::Result<Box<dyn ChildWrapper>> {
-    let Surroundings { folder, color_config, addons: _ } = surroundings;
+    let Surroundings { folder, color_config, addons: _, jailer, walls, kernels, mark } = surroundings;
+    // What an earlier Blender has left there, it may have left on purpose.
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     for (path, text) in DRIVER {
         let path = folder.join(path);
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(path, text)?;
     }
-    let mut command = CommandWrap::with_new(&blender.path, |command| {
+    let (program, arguments) = jailer.command(&blender.path, walls);
+    let surroundings = environment::of(folder, kernels)?;
+    let mut command = CommandWrap::with_new(program, |command| {
+        command.args(arguments);
+        environment::put(command, surroundings, mark);
         if blender.facts.kind == BlenderKind::Program {
             command.args(["--background", "--factory-startup", "--disable-autoexec"]);
             // Before --python, or Blender goes on after an exception.

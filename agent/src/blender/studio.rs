@@ -3,19 +3,31 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::Inspection;
+use haywain_shared::options::Scripts;
 use tokio_util::task::TaskTracker;
 
 use super::log::LogView;
 use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Surroundings, Terms};
 use super::{Blender, SceneFolder};
+use crate::jail::{Belongings, Jailer, Walls};
+
+/// Where in the data folder Blenders keep what they compile for GPUs.
+const KERNELS: &str = "kernels";
 
 /// Starts Blenders.
 #[async_trait]
 pub trait Studio: Send + Sync + 'static {
-    /// Starts one that works in `folder`, with an `OpenColorIO` configuration of the scene's if it has one.
-    async fn start(&self, folder: &Path, color_config: Option<&Path>) -> Result<Box<dyn WarmBlender>, Failure>;
+    /// Starts one that works in `workplace`, with an `OpenColorIO` configuration of the scene's if it has one, for a scene
+    /// whose Python may run or not.
+    async fn start(
+        &self,
+        workplace: &Path,
+        color_config: Option<&Path>,
+        scripts: Scripts,
+    ) -> Result<Box<dyn WarmBlender>, Failure>;
 }
 
 /// A Blender that is running: see [`Session`], which is the real one.
@@ -55,6 +67,12 @@ pub struct BlenderStudio {
     pub blender: Blender,
     /// The folder of the add-ons that jobs may name.
     pub addons: Option<PathBuf>,
+    /// What it is put into.
+    pub jailer: Jailer,
+    /// Where scenes lie.
+    pub scenes: PathBuf,
+    /// The agent's data folder.
+    pub data_dir: PathBuf,
     /// How long it is given.
     pub patience: Patience,
     /// Where the readers of its log live.
@@ -63,8 +81,32 @@ pub struct BlenderStudio {
 
 #[async_trait]
 impl Studio for BlenderStudio {
-    async fn start(&self, folder: &Path, color_config: Option<&Path>) -> Result<Box<dyn WarmBlender>, Failure> {
-        let surroundings = Surroundings { folder, color_config, addons: self.addons.as_deref() };
+    async fn start(
+        &self,
+        workplace: &Path,
+        color_config: Option<&Path>,
+        scripts: Scripts,
+    ) -> Result<Box<dyn WarmBlender>, Failure> {
+        let addons = self.addons.as_deref();
+        let kernels = self.data_dir.join(KERNELS);
+        // A wall has doors only to what is there.
+        for path in [kernels.as_path(), workplace] {
+            std::fs::create_dir_all(path)
+                .map_err(|error| Failure::new(Cause::Crashed, format!("{}: {error}", path.display())))?;
+        }
+        let kernels = Some(kernels.as_path()).filter(|_| scripts == Scripts::Blocked);
+        let installation = &self.blender.installation;
+        let scenes = Some(self.scenes.as_path());
+        let walls = Walls::around(Belongings { installation, scenes, addons, workplace, kernels });
+        let surroundings = Surroundings {
+            folder: &workplace.join("blender"),
+            color_config,
+            addons,
+            jailer: &self.jailer,
+            walls: &walls,
+            kernels,
+            mark: &self.data_dir,
+        };
         let session = Session::start(&self.blender, surroundings, self.patience, &self.tasks).await?;
         Ok(Box::new(session))
     }

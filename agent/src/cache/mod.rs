@@ -35,6 +35,8 @@ use crate::blender::SceneFolder;
 /// or left files behind that nobody has looked at since such an end.
 const UNCLEAN: &str = "unclean";
 /// What is said when what is in use exceeds the limit.
+/// The cache's folder, in the agent's.
+const FOLDER: &str = "cache";
 const TOO_MUCH: &str = "the scenes in use are larger than --cache-size: the cache exceeds it until they are done with";
 /// How many files of one scene are fetched at once.
 const FETCHES_AT_ONCE: usize = 4;
@@ -87,10 +89,16 @@ impl SceneCache {
         Self::open_with(data_dir, client, max_bytes, scenes::hard_link)
     }
 
+    /// Where the scenes lie, in the agent's data folder.
+    #[must_use]
+    pub fn scenes_in(data_dir: &Path) -> PathBuf {
+        data_dir.join(FOLDER).join("scenes")
+    }
+
     fn open_with(data_dir: &Path, client: AgentClient, max_bytes: u64, make_link: MakeLink) -> io::Result<Self> {
-        let folder = data_dir.join("cache");
+        let folder = data_dir.join(FOLDER);
         let blobs = Blobs::open(folder.join("blobs"), client.clone())?;
-        let (scenes, found) = Scenes::open(folder.join("scenes"), make_link)?;
+        let (scenes, found) = Scenes::open(Self::scenes_in(data_dir), make_link)?;
         let unclean = folder.join(UNCLEAN).exists();
         if unclean {
             tracing::info!("the agent has not ended in order: files of scenes are verified before they are used");

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use haywain_agent::blender::SceneFolder;
-use haywain_agent::blender::session::Surroundings;
 use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::job::JobState;
@@ -15,7 +14,7 @@ use serde_json::json;
 
 use crate::blenders::{self, BOTH, Change, Kind, assert_same, cold_file, made_by};
 use crate::farm::{Farm, pictures};
-use crate::session::{TERMS, empty_folder, frame, opening, start_in};
+use crate::session::{TERMS, empty_folder, frame, opening, start, start_with};
 
 const FRAME: i32 = 3;
 
@@ -34,17 +33,15 @@ async fn a_session_starts_with_the_scene_s_colour_configuration() {
     let careless = RenderOptions { allow: [Allowance::UnknownParts].into(), ..RenderOptions::default() };
     for kind in BOTH {
         let (place, scene) = (tempfile::tempdir().unwrap(), scene());
-        let folder = place.path().join("without");
-        let mut without = start_in(kind, Surroundings { folder: &folder, color_config: None, addons: None }).await;
+        let mut without = start(kind, &place.path().join("without")).await;
         let failure = without.open(&scene, opening(&RenderOptions::default())).await.unwrap_err();
         assert_eq!(failure.cause, Cause::BadScene, "{failure}");
         assert!(failure.message.contains("view transform 'Studio View'"), "{kind:?}: {failure}");
         without.open(&scene, opening(&careless)).await.unwrap();
         without.end().await;
 
-        let folder = place.path().join("with");
         let config = scene.color_config.as_deref();
-        let mut with = start_in(kind, Surroundings { folder: &folder, color_config: config, addons: None }).await;
+        let mut with = start_with(kind, &place.path().join("with"), config, None).await;
         let opened = with.open(&scene, opening(&RenderOptions::default())).await.unwrap();
         assert_eq!(opened.notes, [""; 0], "{kind:?}");
         let into = empty_folder(&place, "frame");

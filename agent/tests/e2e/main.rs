@@ -15,6 +15,7 @@ mod farm;
 mod faults;
 mod frames;
 mod inspection;
+mod jail;
 mod options;
 mod outputs;
 mod places;

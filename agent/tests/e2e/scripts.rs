@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use haywain_agent::blender::SceneFolder;
-use haywain_agent::blender::session::{Failure, Opened, Session, Surroundings};
+use haywain_agent::blender::session::{Failure, Opened, Session};
 use haywain_shared::cause::Cause;
 use haywain_shared::job::JobState;
 use haywain_shared::options::{Allowance, RenderOptions, Scripts};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::blenders::{self, BOTH, Change, Kind, assert_same, cold_file, made_by};
 use crate::farm::Farm;
-use crate::session::{TERMS, empty_folder, frame, opening, start, start_in};
+use crate::session::{TERMS, empty_folder, frame, opening, start, start_with};
 
 const FRAME: i32 = 3;
 
@@ -90,9 +90,7 @@ async fn an_add_on_is_enabled_for_jobs_that_name_it() {
     };
     for kind in BOTH {
         let place = tempfile::tempdir().unwrap();
-        let folder = place.path().join("blender");
-        let surroundings = Surroundings { folder: &folder, color_config: None, addons: Some(&addons) };
-        let mut session = start_in(kind, surroundings).await;
+        let mut session = start_with(kind, &place.path().join("blender"), None, Some(&addons)).await;
         let failure = open(&mut session, "addon", &RenderOptions::default()).await.unwrap_err();
         assert_eq!(failure.cause, Cause::BadScene, "{failure}");
         assert!(failure.message.contains("'Studio") && failure.message.contains("name the add-on"), "{failure}");

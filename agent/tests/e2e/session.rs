@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use haywain_agent::blender::session::{Failure, Opened, Opening, Patience, Session, Surroundings, Terms};
 use haywain_agent::blender::{Blender, SceneFolder, find};
+use haywain_agent::jail::{Belongings, Jailer, Sandbox, Walls};
 use haywain_agent::output;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
@@ -29,16 +30,36 @@ async fn blender(kind: Kind) -> Blender {
 }
 
 pub(crate) async fn start(kind: Kind, folder: &Path) -> Session {
-    start_in(kind, alone_in(folder)).await
+    start_with(kind, folder, None, None).await
 }
 
-pub(crate) async fn start_in(kind: Kind, surroundings: Surroundings<'_>) -> Session {
-    Session::start(&blender(kind).await, surroundings, Patience::default(), &TaskTracker::new()).await.unwrap()
+/// Starts one with a colour configuration and add-ons around it.
+pub(crate) async fn start_with(kind: Kind, folder: &Path, config: Option<&Path>, addons: Option<&Path>) -> Session {
+    let tasks = TaskTracker::new();
+    start_in_jail(&blender(kind).await, folder, config, addons, Patience::default(), &tasks).await.unwrap()
 }
 
-/// Nothing around but a folder.
-fn alone_in(folder: &Path) -> Surroundings<'_> {
-    Surroundings { folder, color_config: None, addons: None }
+/// Starts a Blender in a jail from which it sees what the tests make, and may write where they work.
+async fn start_in_jail(
+    blender: &Blender,
+    folder: &Path,
+    color_config: Option<&Path>,
+    addons: Option<&Path>,
+    patience: Patience,
+    tasks: &TaskTracker,
+) -> Result<Session, Failure> {
+    let belongings = Belongings {
+        installation: &blender.installation,
+        scenes: Some(Path::new(env!("CARGO_TARGET_TMPDIR"))),
+        addons,
+        workplace: &std::env::temp_dir(),
+        kernels: None,
+    };
+    let walls = Walls::around(belongings);
+    let jailer = Jailer::new(env!("CARGO_BIN_EXE_haywain-agent").into(), Sandbox::Auto);
+    let surroundings =
+        Surroundings { folder, color_config, addons, jailer: &jailer, walls: &walls, kernels: None, mark: folder };
+    Session::start(blender, surroundings, patience, tasks).await
 }
 
 /// Opens for a job that asks this, and for nobody's curiosity.
@@ -197,7 +218,11 @@ fn broken_blender(folder: &TempDir, script: &str) -> Blender {
     let path = folder.path().join("blender");
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    Blender { path, facts: BlenderFacts { version: "0".to_owned(), kind: BlenderKind::Program } }
+    Blender {
+        path,
+        installation: vec![folder.path().to_owned()],
+        facts: BlenderFacts { version: "0".to_owned(), kind: BlenderKind::Program },
+    }
 }
 
 const READY: &str = r#"echo '{"event":"ready","protocol":1,"blender":"0"}'"#;
@@ -209,7 +234,7 @@ async fn failure_of(script: &str) -> Failure {
     let blender = broken_blender(&folder, script);
     let tasks = TaskTracker::new();
     let attempt = async {
-        let mut session = Session::start(&blender, alone_in(&folder.path().join("work")), patience, &tasks).await?;
+        let mut session = start_in_jail(&blender, &folder.path().join("work"), None, None, patience, &tasks).await?;
         open(&mut session, Path::new("/a.blend")).await?;
         let rendered = session.render(frame(1), folder.path(), HASTY, |_| {}).await;
         assert!(!session.is_alive(), "a broken Blender is not used again");
@@ -252,7 +277,7 @@ async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
     );
     let blender = broken_blender(&folder, &format!("{READY}; {OPENED}; read -r line; {busy}"));
     let tasks = TaskTracker::new();
-    let mut session = Session::start(&blender, alone_in(&folder.path().join("work")), patience, &tasks).await.unwrap();
+    let mut session = start_in_jail(&blender, &folder.path().join("work"), None, None, patience, &tasks).await.unwrap();
     open(&mut session, Path::new("/a.blend")).await.unwrap();
     let terms = Terms { stall_timeout: Some(Duration::from_secs(1)), ..TERMS };
     session.render(frame(1), folder.path(), terms, |_| {}).await.unwrap();
