@@ -216,7 +216,8 @@ impl Wish {
         if let Some(holder) = self.holder {
             return Standing::With(holder.agent);
         }
-        let mut could_try = agents.iter().filter(|(agent, state)| **state == AgentState::Online && self.is_for(**agent));
+        let mut could_try =
+            agents.iter().filter(|(agent, state)| **state == AgentState::Online && self.is_for(**agent));
         match &self.last_failure {
             Some(failure) if could_try.next().is_none() => {
                 self.over.get_or_insert(now);
