@@ -14,7 +14,7 @@ use crate::store::{Lease, LeaseAsk, Store, StoreError};
 #[derive(Debug)]
 pub enum NextWork {
     /// A batch.
-    Batch(Lease),
+    Batch(Box<Lease>),
     /// A scene to look at.
     Inspection(SceneId),
 }
@@ -39,7 +39,7 @@ pub async fn next_work(
             return Ok(Some(NextWork::Inspection(scene)));
         }
         if let Some(lease) = store.lease(ask.clone()).await? {
-            return Ok(Some(NextWork::Batch(lease)));
+            return Ok(Some(NextWork::Batch(Box::new(lease))));
         }
         tokio::select! {
             changed = work.changed() => if changed.is_err() { return Ok(None) },

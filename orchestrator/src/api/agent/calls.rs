@@ -59,7 +59,7 @@ pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseReque
         Some(NextWork::Batch(lease)) => {
             let (job, frames) = (lease.job, lease.frames);
             tracing::info!(lease = %lease.id, epoch = lease.epoch, %job, %agent, %frames, "batch leased");
-            Work::Batch(Box::new(LeaseGrant::from(lease)))
+            Work::Batch(Box::new(LeaseGrant::from(*lease)))
         }
         Some(NextWork::Inspection(scene)) => {
             tracing::info!(%scene, %agent, "scene to be inspected");
