@@ -54,6 +54,10 @@ impl<'a> Wanted<'a> {
 impl Slot {
     /// A live session with the scene open as it is wanted.
     pub(super) async fn warmed_up(&mut self, wanted: Wanted<'_>) -> Result<Warm, Failure> {
+        if let Some(warm) = &mut self.warm {
+            // With this opening or, if the scene is open, with this frame.
+            warm.blender.begin_log();
+        }
         let is_wanted = |scene: &OpenScene| scene.id == wanted.scene && scene.options == *wanted.options;
         let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(is_wanted);
         if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
