@@ -56,7 +56,7 @@ fn flags_for(kind: FaultKind, scene: &SceneFacts) -> Vec<&'static str> {
 pub fn inspected(scene: &SceneReport, inspection: &Inspection, against: &[Objection], style: Style) -> String {
     let Inspection { saved_by, opened_by, memory_bytes, color_config, .. } = inspection;
     let mut lines = vec![
-        style.heading(&format!("{}, saved by Blender {saved_by}", scene.manifest.entry)),
+        style.heading(&format!("{}, saved by Blender {}", scene.manifest.entry, release(saved_by))),
         line("scene", &scene.scene_id.to_string()),
         line("opened by", &format!("Blender {opened_by}, with the colours of {color_config}")),
         line("memory", &format!("about {} for a frame", bytes(*memory_bytes))),
@@ -97,7 +97,7 @@ pub fn inspected(scene: &SceneReport, inspection: &Inspection, against: &[Object
 }
 
 fn facts_of(facts: &SceneFacts) -> Vec<String> {
-    let step = if facts.frame_step == 1 { String::new() } else { format!(", every {}.", facts.frame_step) };
+    let step = if facts.frame_step == 1 { String::new() } else { format!(", step {}", facts.frame_step) };
     let camera = facts.camera.as_deref().unwrap_or("none");
     let others: Vec<_> = facts.cameras.iter().filter(|name| Some(*name) != facts.camera.as_ref()).collect();
     let others = if others.is_empty() { String::new() } else { format!(" (there are also {})", some(&others)) };
@@ -125,6 +125,11 @@ fn facts_of(facts: &SceneFacts) -> Vec<String> {
 
 fn line(what: &str, value: &str) -> String {
     format!("  {what:<10} {value}")
+}
+
+/// `3.4` of `3.4.6`: what comes last in a .blend counts changes of the format.
+fn release(version: &str) -> &str {
+    version.match_indices('.').nth(1).map_or(version, |(end, _)| &version[..end])
 }
 
 /// Without zeros at the end.
@@ -196,11 +201,11 @@ mod tests {
         let (scene, inspection) = (serde_json::from_value(scene).unwrap(), inspection());
         let text = inspected(&scene, &inspection, &objections(&inspection, &[]), Style::Plain);
         for words in [
-            "shot.blend, saved by Blender 3.4.1",
+            "shot.blend, saved by Blender 3.4\n",
             "Blender 5.0.1, with the colours of Blender 5.0.1",
             "about 1.5 GB",
             "Scene 'Good' (--scene-name renders it)",
-            "1-20, every 2., 23.976 fps",
+            "1-20, step 2, 23.976 fps",
             "Left (there are also Right)",
             "Right from frame 9",
             "Beauty, Fog (not rendered)",
