@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use haywain_shared::inspection::InspectionStanding;
 use haywain_shared::job::{AttemptList, AttemptReport, JobReport, JobState};
 use haywain_shared::scene::{Manifest, SceneId, SceneReport};
 use serde_json::Value;
@@ -121,6 +122,12 @@ impl Farm {
     pub(crate) fn job(&self, path: &str) -> JobReport {
         let mut response = agent().get(self.url(path)).header("accept", "application/json").call().unwrap();
         response.body_mut().read_json().unwrap()
+    }
+
+    /// Asks what is in a scene.
+    pub(crate) fn ask_about(&self, scene: SceneId) -> InspectionStanding {
+        let url = self.url(&format!("/api/v1/scenes/{scene}/inspection"));
+        agent().post(url).send_empty().unwrap().body_mut().read_json().unwrap()
     }
 
     /// The ended attempts at its frames.

@@ -9,6 +9,7 @@ mod blenders;
 mod cache;
 mod control;
 mod deaths;
+mod errands;
 mod farm;
 mod faults;
 mod frames;
