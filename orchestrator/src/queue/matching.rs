@@ -43,6 +43,7 @@ mod tests {
 
     #[test]
     fn an_agent_gets_what_it_can_render() {
+        use Scripts::{Allowed, Blocked};
         let facts = |scripts, addons: &[&str]| AgentFacts {
             slots: 1,
             machine: MachineFacts { os: String::new(), arch: String::new(), logical_cores: 1, memory_bytes: 0 },
@@ -57,7 +58,6 @@ mod tests {
             addons: addons.iter().map(|name| (*name).to_owned()).collect(),
             ..RenderOptions::default()
         };
-        use Scripts::{Allowed, Blocked};
         let cases = [
             (options(Blocked, &[]), facts(Blocked, &[]), None),
             (options(Blocked, &[]), facts(Allowed, &["rig"]), None),
