@@ -58,7 +58,8 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_outbox_mb: Option<u64>,
 
-    /// How much room scenes may take on this machine, for example 50GB or 20GiB; those unused for longest go first
+    /// How much room scenes may take on this machine, for example 50GB or 20GiB; those unused for longest go first. A scene that is
+    /// larger is rendered all the same: the log warns, and the room is free again when the next scene comes
     /// [default: 20GiB, or a tenth of the disk if that is less]
     #[arg(long, env = "HAYWAIN_CACHE_SIZE", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 //! orchestrator, and the habits of a well-behaved client. This crate knows no database and starts no Blender.
 
 pub mod blender_places;
+pub mod blender_python;
 pub mod cause;
 pub mod client;
 pub mod config;

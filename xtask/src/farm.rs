@@ -65,6 +65,11 @@ impl Farm {
         &self.url
     }
 
+    /// The number of the orchestrator's process.
+    pub(crate) fn orchestrator_id(&self) -> u32 {
+        self.orchestrator.id()
+    }
+
     /// Starts an agent with one slot.
     pub(crate) fn start_agent(&mut self, programs: &FarmPrograms, name: &str) -> anyhow::Result<()> {
         let data_dir = self.folder.join(format!("agent-{name}"));

@@ -36,6 +36,18 @@ pub(crate) struct FarmPrograms {
     pub(crate) agent: PathBuf,
 }
 
+/// What the bench of blobs runs.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) programs: FarmPrograms,
+    /// `haywain`.
+    pub(crate) client: PathBuf,
+    /// `bare_files`, an example.
+    pub(crate) bare_files: PathBuf,
+    /// `bare_hash`, an example.
+    pub(crate) bare_hash: PathBuf,
+}
+
 impl Workspace {
     /// The workspace that this program belongs to.
     pub(crate) fn find() -> anyhow::Result<Self> {
@@ -61,15 +73,35 @@ impl Workspace {
 
     /// Builds the farm's programs.
     pub(crate) fn build_farm(&self, profile: Profile) -> anyhow::Result<FarmPrograms> {
+        let messages = self.build(profile, &["--package", "haywain-orchestrator", "--package", "haywain-agent"])?;
+        let orchestrator = executable(&messages, "haywain-orchestrator")?;
+        Ok(FarmPrograms { orchestrator, agent: executable(&messages, "haywain-agent")? })
+    }
+
+    /// Builds all that the bench of blobs needs, in release and at once: one after the other, each would want what they all
+    /// depend on with other features, and that takes minutes.
+    pub(crate) fn build_for_blobs(&self) -> anyhow::Result<Built> {
+        let packages = ["haywain-orchestrator", "haywain-agent", "haywain-client"];
+        let packages = packages.into_iter().flat_map(|package| ["--package", package]);
+        let examples = ["--bins", "--example", "bare_files", "--example", "bare_hash"];
+        let messages = self.build(Profile::Release, &packages.chain(examples).collect::<Vec<_>>())?;
+        let program = |name| executable(&messages, name);
+        Ok(Built {
+            programs: FarmPrograms { orchestrator: program("haywain-orchestrator")?, agent: program("haywain-agent")? },
+            client: program("haywain")?,
+            bare_files: program("bare_files")?,
+            bare_hash: program("bare_hash")?,
+        })
+    }
+
+    /// What cargo says that it has built.
+    fn build(&self, profile: Profile, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = self.cargo();
-        command.arg("build").args((profile == Profile::Release).then_some("--release"));
-        command.args(["--package", "haywain-orchestrator", "--package", "haywain-agent"]);
+        command.arg("build").args((profile == Profile::Release).then_some("--release")).args(arguments);
         println!("==> {}", foreground::shown(&command));
         // Cargo shows its progress on standard error; what it has made, it says as JSON.
         command.arg("--message-format=json-render-diagnostics");
-        let messages = foreground::output(&mut command)?;
-        let program = |name| executable(&messages, name).with_context(|| format!("cargo has built no {name}"));
-        Ok(FarmPrograms { orchestrator: program("haywain-orchestrator")?, agent: program("haywain-agent")? })
+        foreground::output(&mut command)
     }
 }
 
@@ -87,11 +119,12 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// The program of that name among cargo's messages about what it has built.
-fn executable(messages: &str, name: &str) -> Option<PathBuf> {
-    messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
+fn executable(messages: &str, name: &str) -> anyhow::Result<PathBuf> {
+    let found = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
         let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
         message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
-    })
+    });
+    found.with_context(|| format!("cargo has built no {name}"))
 }
 
 /// Fails when a file is missing that is part of the workspace.
@@ -113,7 +146,7 @@ mod tests {
             "\nnot JSON\n",
             r#"{"reason":"compiler-artifact","target":{"name":"haywain-agent"},"executable":"/t/release/haywain-agent"}"#,
         );
-        assert_eq!(executable(messages, "haywain-agent"), Some("/t/release/haywain-agent".into()));
-        assert_eq!(executable(messages, "haywain-orchestrator"), None);
+        assert_eq!(executable(messages, "haywain-agent").unwrap(), Path::new("/t/release/haywain-agent"));
+        executable(messages, "haywain-orchestrator").unwrap_err();
     }
 }

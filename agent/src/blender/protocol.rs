@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use haywain_shared::blender_python;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::{Fault, Inspection};
@@ -12,16 +13,18 @@ use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
 /// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
-pub const DRIVER: [(&str, &str); 16] = [
+pub const DRIVER: [(&str, &str); 19] = [
     ("driver.py", include_str!("driver/driver.py")),
     ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
     ("haywain/channel.py", include_str!("driver/haywain/channel.py")),
     ("haywain/failures.py", include_str!("driver/haywain/failures.py")),
     ("haywain/faults.py", include_str!("driver/haywain/faults.py")),
     ("haywain/inspection.py", include_str!("driver/haywain/inspection.py")),
+    ("haywain/images.py", include_str!("driver/haywain/images.py")),
     ("haywain/mapping.py", include_str!("driver/haywain/mapping.py")),
     ("haywain/names.py", include_str!("driver/haywain/names.py")),
     ("haywain/needs.py", include_str!("driver/haywain/needs.py")),
+    ("haywain/nodepaths.py", blender_python::NODE_PATHS),
     ("haywain/opening.py", include_str!("driver/haywain/opening.py")),
     ("haywain/options.py", include_str!("driver/haywain/options.py")),
     ("haywain/outputs.py", include_str!("driver/haywain/outputs.py")),
@@ -29,6 +32,7 @@ pub const DRIVER: [(&str, &str); 16] = [
     ("haywain/rendering.py", include_str!("driver/haywain/rendering.py")),
     ("haywain/scripts.py", include_str!("driver/haywain/scripts.py")),
     ("haywain/simulations.py", include_str!("driver/haywain/simulations.py")),
+    ("haywain/views.py", blender_python::VIEWS),
 ];
 
 /// The version of this protocol that the driver must speak.

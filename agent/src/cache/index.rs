@@ -128,6 +128,13 @@ impl Index {
         WaitedFor { index: self, blobs: blobs.iter().map(|blob| blob.sha256).collect() }
     }
 
+    /// All that is here, and what is waited for.
+    pub(super) fn held_bytes(&self) -> u64 {
+        let held = self.held();
+        held.blobs.values().map(|blob| blob.size_bytes).sum::<u64>()
+            + held.scenes.values().map(|scene| scene.copied_bytes).sum::<u64>()
+    }
+
     pub(super) fn trust(&self, sha256: Sha256Digest) -> Trust {
         if self.held().unseen.contains(&sha256) { Trust::Unseen } else { Trust::Good }
     }

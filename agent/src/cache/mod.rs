@@ -27,13 +27,15 @@ use tokio_util::sync::CancellationToken;
 use self::blobs::Blobs;
 use self::index::Index;
 use self::limits::Victim;
-use self::scenes::Scenes;
+use self::scenes::{MakeLink, Scenes};
 use self::turns::Turns;
 use crate::blender::SceneFolder;
 
 /// In the cache's folder while an agent works with it. Whoever finds it there knows that the last one did not end in order,
 /// or left files behind that nobody has looked at since such an end.
 const UNCLEAN: &str = "unclean";
+/// What is said when what is in use exceeds the limit.
+const TOO_MUCH: &str = "the scenes in use are larger than --cache-size: the cache exceeds it until they are done with";
 /// How many files of one scene are fetched at once.
 const FETCHES_AT_ONCE: usize = 4;
 
@@ -79,12 +81,16 @@ pub struct SceneInUse {
 }
 
 impl SceneCache {
-    /// Opens the cache in the agent's data folder. It is to hold `max_bytes` at most, and more only while what is in use
-    /// is larger than that.
+    /// Opens the cache in the agent's data folder. It is to hold `max_bytes` at most. What is in use may be more than that: it is
+    /// had all the same, with a warning, and what is too much goes when the next scene wants room.
     pub fn open(data_dir: &Path, client: AgentClient, max_bytes: u64) -> io::Result<Self> {
+        Self::open_with(data_dir, client, max_bytes, scenes::hard_link)
+    }
+
+    fn open_with(data_dir: &Path, client: AgentClient, max_bytes: u64, make_link: MakeLink) -> io::Result<Self> {
         let folder = data_dir.join("cache");
         let blobs = Blobs::open(folder.join("blobs"), client.clone())?;
-        let (scenes, found) = Scenes::open(folder.join("scenes"))?;
+        let (scenes, found) = Scenes::open(folder.join("scenes"), make_link)?;
         let unclean = folder.join(UNCLEAN).exists();
         if unclean {
             tracing::info!("the agent has not ended in order: files of scenes are verified before they are used");
@@ -127,6 +133,7 @@ impl SceneCache {
         let wanted = manifest.blobs();
         let _waited_for = cache.index.wait_for(&wanted);
         cache.make_room();
+        cache.tell_if_it_is_too_much(id, &manifest);
         let fetches = stream::iter(wanted).map(|blob| cache.blob(blob, stop)).buffer_unordered(FETCHES_AT_ONCE);
         fetches.try_collect::<()>().await?;
         let assembled = {
@@ -138,6 +145,11 @@ impl SceneCache {
             .flatten()
             .map_err(|source| CacheError::Disk { path: cache.scenes.root(id), source })?;
         cache.index.add_scene(id, &manifest, copied_bytes);
+        if copied_bytes > 0 {
+            // Nobody knew before that it would take so much.
+            cache.make_room();
+            cache.tell_if_it_is_too_much(id, &manifest);
+        }
         tracing::info!(scene = %id, files = manifest.files.len(), size_bytes = manifest.size_bytes(), "scene fetched");
         Ok(self.in_use(id, &manifest))
     }
@@ -185,6 +197,17 @@ impl Shared {
         self.blobs.fetch(blob, stop).await?;
         self.index.set_good(blob.sha256);
         Ok(())
+    }
+
+    /// A scene is rendered also where it does not fit: a frame that is never made helps nobody, and only a person can say
+    /// whether the limit is to give way. So a person has to hear of it.
+    fn tell_if_it_is_too_much(&self, id: SceneId, manifest: &Manifest) {
+        let in_use_bytes = self.index.held_bytes();
+        if in_use_bytes > self.max_bytes {
+            let scene_bytes: u64 = manifest.blobs().iter().map(|blob| blob.size_bytes).sum();
+            let (entry, cache_size_bytes) = (manifest.entry.as_str(), self.max_bytes);
+            tracing::warn!(scene = %id, entry, scene_bytes, in_use_bytes, cache_size_bytes, "{TOO_MUCH}");
+        }
     }
 
     /// Lets go what has been unused for longest, until the rest fits.

@@ -19,9 +19,13 @@ const NOTE: &str = "note.json";
 /// The extension of a folder that is not whole yet.
 const PART: &str = "part";
 
+/// Makes one file appear under a second path as well.
+pub(super) type MakeLink = fn(&Path, &Path) -> io::Result<()>;
+
 /// The folder of scenes' folders.
 pub(super) struct Scenes {
     folder: PathBuf,
+    make_link: MakeLink,
 }
 
 /// A scene whose folder is whole.
@@ -43,9 +47,9 @@ pub(super) struct Note {
 
 impl Scenes {
     /// Opens the folder, and says what is in it. What is none of the scenes, or not whole, is removed.
-    pub(super) fn open(folder: PathBuf) -> io::Result<(Self, Vec<Found>)> {
+    pub(super) fn open(folder: PathBuf, make_link: MakeLink) -> io::Result<(Self, Vec<Found>)> {
         fs::create_dir_all(&folder)?;
-        let scenes = Self { folder };
+        let scenes = Self { folder, make_link };
         let mut all = Vec::new();
         for entry in fs::read_dir(&scenes.folder)? {
             let path = entry?.path();
@@ -104,7 +108,7 @@ impl Scenes {
         for file in &manifest.files {
             let path = part.join(FILES).join(&file.path);
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            copied_bytes += link(&blobs.path(file.sha256), &path)?;
+            copied_bytes += self.link(&blobs.path(file.sha256), &path)?;
         }
         fs::write(part.join(MANIFEST), serde_json::to_vec(manifest)?)?;
         fs::rename(&part, &whole)?;
@@ -118,13 +122,18 @@ impl Scenes {
         fs::rename(self.path(id), &part)?;
         fs::remove_dir_all(part)
     }
+
+    /// A link, or a copy where the file system knows no links or not as many. Says how many bytes were copied.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<u64> {
+        let Err(error) = (self.make_link)(from, to) else { return Ok(0) };
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Err(error),
+            _ => fs::copy(from, to),
+        }
+    }
 }
 
-/// A link, or a copy where the file system knows no links or not as many. Says how many bytes were copied.
-fn link(from: &Path, to: &Path) -> io::Result<u64> {
-    let Err(error) = fs::hard_link(from, to) else { return Ok(0) };
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Err(error),
-        _ => fs::copy(from, to),
-    }
+/// The system's own links.
+pub(super) fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)
 }

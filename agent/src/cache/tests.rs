@@ -241,6 +241,41 @@ async fn what_is_in_use_stays_and_what_is_unused_for_longest_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_there_are_no_links_files_are_copied_and_the_copies_count() {
+    // Of 300 and 400 bytes, and as much again for the copies.
+    let (house, ids) = House::with(&[("one", &["wood"]), ("two", &["bark"])]);
+    let (folder, house) = (tempfile::tempdir().unwrap(), Arc::new(house));
+    let open = |max_bytes| {
+        let client = AgentClient::new(Arc::clone(&house) as Arc<dyn Transport>);
+        let no_links = |_: &Path, _: &Path| Err(io::ErrorKind::CrossesDevices.into());
+        SceneCache::open_with(folder.path(), client, max_bytes, no_links).unwrap()
+    };
+    let cache = open(1400);
+    let one = fetch(&cache, ids[0]).await;
+    let expected = [("one.blend", "one".repeat(100)), ("tex/wood.png", "wood".repeat(100))];
+    assert_eq!(files_of(&one), expected.map(|(path, text)| (PathBuf::from(path), text)));
+    let copy = one.folder().root.join("tex/wood.png");
+    let wood = Sha256Digest::of("wood".repeat(100).as_bytes());
+    assert!(std::fs::metadata(&copy).unwrap().permissions().readonly(), "sessions must not change it");
+    assert_eq!(cache.0.index.held_bytes(), 1400);
+    // The copies of one make room for the files of two, and the files of one for the copies of two.
+    drop(one);
+    drop(fetch(&cache, ids[1]).await);
+    assert_eq!(cache.cached(), [ids[1]]);
+    assert!(!copy.exists());
+    assert_eq!(cache.0.index.held_bytes(), 1400);
+    assert!(!cache.0.blobs.path(wood).exists());
+
+    // The next life knows what is copied.
+    cache.close();
+    let cache = open(1400);
+    assert_eq!((cache.cached(), cache.0.index.held_bytes()), (vec![ids[1]], 1400));
+    cache.close();
+    let cache = open(1399);
+    assert_eq!((cache.cached(), cache.0.index.held_bytes()), (vec![], 700));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_an_unclean_end_every_file_is_looked_at_before_it_is_used() {
     let (house, ids) = House::with(&[("one", &["wood"]), ("two", &["bark"])]);
     let (folder, house) = (tempfile::tempdir().unwrap(), Arc::new(house));

@@ -35,6 +35,9 @@ pub(crate) fn scene(name: &str) -> PathBuf {
     path
 }
 
+/// Scripts that make what the older Blender does not have.
+const NEWER: [&str; 1] = ["simulation_nodes"];
+
 /// The folder with what a script of `scenes/` makes, which is run once.
 pub(crate) fn made_by(script: &'static str) -> PathBuf {
     static MADE: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
@@ -46,8 +49,13 @@ pub(crate) fn made_by(script: &'static str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     let script_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(script).with_extension("py");
-    let mut blender = Command::new(path(Kind::Program));
-    blender.args(["--background", "--factory-startup", "--python-exit-code", "1", "--python"]);
+    let mut blender = if NEWER.contains(&script) {
+        Command::new(path(Kind::Module))
+    } else {
+        let mut blender = Command::new(path(Kind::Program));
+        blender.args(["--background", "--factory-startup", "--python-exit-code", "1", "--python"]);
+        blender
+    };
     run(blender.arg(script_path).arg("--").arg(&folder));
     made.insert(script);
     folder
@@ -61,20 +69,45 @@ pub(crate) fn cold_frame(kind: Kind, scene: &Path, frame: i32) -> DynamicImage {
 
 /// What an artist does to a file before a cold Blender renders it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Change {
+pub(crate) struct Change<'a> {
     /// The scene to render, unless it is the file's own.
-    pub(crate) scene: &'static str,
+    pub(crate) scene: &'a str,
     /// Python.
-    pub(crate) python: &'static str,
+    pub(crate) python: &'a str,
+    /// The colour configuration, unless it is Blender's own.
+    pub(crate) color_config: Option<&'a Path>,
 }
 
 /// The file that a cold Blender writes for one frame, once an artist has changed something.
-pub(crate) fn cold_file(kind: Kind, scene: &Path, frame: i32, change: Change) -> (TempDir, PathBuf) {
+pub(crate) fn cold_file(kind: Kind, scene: &Path, frame: i32, change: Change<'_>) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     render_cold(kind, scene, frame, Some(&folder.path().join("cold_")), change);
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     (folder, files.into_iter().next().unwrap())
+}
+
+/// What a cold Blender makes of a frame that it is put to by hand, as a person does who presses F12: the command line takes a
+/// number below zero for one that is counted from the end.
+pub(crate) fn cold_still(kind: Kind, scene: &Path, frame: i32) -> DynamicImage {
+    const RENDER: &str = "import bpy, os, sys\n\
+        scene, output, frame = sys.argv[-3], sys.argv[-2], int(sys.argv[-1])\n\
+        bpy.ops.wm.open_mainfile(filepath=scene)\n\
+        bpy.context.preferences.edit.use_negative_frames = True\n\
+        bpy.context.scene.frame_set(frame)\n\
+        bpy.context.scene.render.filepath = output\n\
+        bpy.ops.render.render(write_still=True)\n\
+        sys.stdout.flush()\n\
+        os._exit(0)\n";
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("still.png");
+    let mut blender = Command::new(path(kind));
+    match kind {
+        Kind::Program => blender.args(["--background", "--factory-startup", "--python-expr", RENDER, "--"]),
+        Kind::Module => blender.args(["-c", RENDER]),
+    };
+    run(blender.arg(scene).arg(&picture).arg(frame.to_string()));
+    image::open(&picture).unwrap()
 }
 
 /// The folder of a scene after a cold Blender has rendered a frame of it as it stands.
@@ -86,10 +119,11 @@ pub(crate) fn cold_folder(kind: Kind, scene: &Path, frame: i32) -> TempDir {
     folder
 }
 
-fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>, change: Change) {
+fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>, change: Change<'_>) {
     match kind {
         Kind::Program => {
             let mut blender = Command::new(path(kind));
+            blender.envs(change.color_config.map(|config| ("OCIO", config)));
             blender.args(["--background", "--factory-startup"]).arg(scene);
             if !change.scene.is_empty() {
                 blender.args(["--scene", change.scene]);
@@ -115,6 +149,7 @@ fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>, chan
                 sys.stdout.flush()\n\
                 os._exit(0)\n";
             let mut python = Command::new(path(kind));
+            python.envs(change.color_config.map(|config| ("OCIO", config)));
             let output = output.unwrap_or(Path::new(""));
             run(python
                 .args(["-c", RENDER])

@@ -81,6 +81,13 @@ fn a_cache_that_is_too_small_lets_go_what_it_can_and_never_what_is_open() {
         assert_eq!(farm.wait_for_end(&path).state, JobState::Completed, "{name}");
     }
     assert_eq!(agent.logged("scene let go: the cache is full").len(), 2);
+    // Nobody has to find out by the size of the disk.
+    let warnings =
+        agent.logged("the scenes in use are larger than --cache-size: the cache exceeds it until they are done with");
+    let said = |member: &str| warnings.iter().map(|line| line[member].clone()).collect::<Vec<_>>();
+    assert_eq!(said("entry"), ["basic.blend", "exr.blend", "movie.blend", "basic.blend"]);
+    assert_eq!(said("cache_size_bytes"), [1024; 4]);
+    assert!(said("scene_bytes").iter().all(|bytes| bytes.as_u64().unwrap() > 1024), "{warnings:?}");
     assert_eq!(fs::read_dir(farm.folder().join("small/cache/scenes")).unwrap().count(), 2);
     // An end in order leaves no doubt about what is kept.
     assert_eq!(agent.terminate(), Some(0));

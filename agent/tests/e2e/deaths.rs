@@ -97,7 +97,7 @@ fn a_killed_blender_costs_an_attempt_and_not_the_agent() {
 }
 
 /// How often each frame was rendered, by the agent's own word.
-fn renders_by_frame(agent: &Process) -> BTreeMap<String, usize> {
+pub(crate) fn renders_by_frame(agent: &Process) -> BTreeMap<String, usize> {
     let mut renders = BTreeMap::new();
     for line in agent.logged("frame rendered") {
         *renders.entry(line["frame"].to_string()).or_default() += 1;

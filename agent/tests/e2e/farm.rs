@@ -1,10 +1,11 @@
 //! A farm of real processes on loopback, in a folder of its own. Every process that it starts ends with it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use haywain_shared::inspection::InspectionStanding;
@@ -13,6 +14,7 @@ use haywain_shared::scene::{Manifest, SceneId, SceneReport};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::apart::Apart;
 use crate::system;
 
 /// How long anything may take before a test gives up on it.
@@ -54,7 +56,16 @@ impl Farm {
 
     /// Starts an agent with further flags.
     pub(crate) fn agent_with(&self, name: &str, blender: &Path, flags: &[&str]) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_haywain-agent"));
+        self.agent_by(Command::new(env!("CARGO_BIN_EXE_haywain-agent")), name, blender, flags)
+    }
+
+    /// Starts an agent that sees nothing in these folders.
+    pub(crate) fn agent_apart(&self, apart: &Apart, name: &str, blender: &Path, hidden: &[&Path]) -> Process {
+        let command = apart.command(Path::new(env!("CARGO_BIN_EXE_haywain-agent")), hidden);
+        self.agent_by(command, name, blender, &["--slots", "1"])
+    }
+
+    fn agent_by(&self, mut command: Command, name: &str, blender: &Path, flags: &[&str]) -> Process {
         command
             .args(["--orchestrator", &format!("http://127.0.0.1:{}", self.port), "--name", name])
             .arg("--data-dir")
@@ -63,6 +74,25 @@ impl Farm {
             .arg(blender)
             .args(flags);
         Process::start(command, &self.folder.path().join(format!("{name}.log")))
+    }
+
+    /// The orchestrator's own folder.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("orchestrator")
+    }
+
+    /// Submits frames of a .blend as a user does: the path of the job's status.
+    pub(crate) fn submit(&self, blend: &Path, frames: &str, blender: &Path) -> String {
+        let mut command = Command::new(program("haywain-client", "haywain"));
+        without_settings(&mut command);
+        for home in ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {
+            command.env(home, self.folder.path().join("home"));
+        }
+        command.args(["--server", &self.url(""), "submit"]).arg(blend).args(["-f", frames, "--blender"]).arg(blender);
+        let output = command.arg("--json").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["status"].as_str().unwrap().to_owned()
     }
 
     /// A folder for what a test leaves.
@@ -75,6 +105,18 @@ impl Farm {
         let response = agent().post(self.url("/render")).send_json(body).unwrap();
         assert_eq!(response.status(), 202);
         response.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// `POST /render` that is refused: the code and the body.
+    pub(crate) fn refused(&self, body: &Value) -> (u16, String) {
+        let mut response = agent().post(self.url("/render")).send_json(body).unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    /// A scene as the orchestrator keeps it.
+    pub(crate) fn scene_report(&self, scene: SceneId) -> SceneReport {
+        let mut response = agent().get(self.url(&format!("/api/v1/scenes/{scene}"))).call().unwrap();
+        response.body_mut().read_json().unwrap()
     }
 
     /// Hands the orchestrator a scene of several files, as a client does.
@@ -176,21 +218,7 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 fn start_orchestrator(folder: &Path, scene: &Path, port: u16) -> Process {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let program = BUILT.get_or_init(|| {
-        // Another package's program: cargo builds it for this package's tests only when it is told to.
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        // What cargo tells this test about its own package would make it build some of the dependencies anew.
-        for (variable, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(&name.to_string_lossy())) {
-            command.env_remove(variable);
-        }
-        command.args(["build", "--quiet", "--package", "haywain-orchestrator"]);
-        assert!(command.status().unwrap().success(), "building the orchestrator");
-        let name = format!("haywain-orchestrator{}", std::env::consts::EXE_SUFFIX);
-        Path::new(env!("CARGO_BIN_EXE_haywain-agent")).with_file_name(name)
-    });
-    let mut command = Command::new(program);
+    let mut command = Command::new(program("haywain-orchestrator", "haywain-orchestrator"));
     command.args(["--listen", &format!("127.0.0.1:{port}")]).arg("--scene").arg(scene);
     command.arg("--data-dir").arg(folder.join("orchestrator"));
     let process = Process::start(command, &folder.join("orchestrator.log"));
@@ -198,8 +226,33 @@ fn start_orchestrator(folder: &Path, scene: &Path, port: u16) -> Process {
     process
 }
 
+/// Another package's program: cargo builds it for this package's tests only when it is told to.
+fn program(package: &'static str, name: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if built.insert(package) {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        // What cargo tells this test about its own package would make it build some of the dependencies anew.
+        for (variable, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(&name.to_string_lossy())) {
+            command.env_remove(variable);
+        }
+        command.args(["build", "--quiet", "--package", package]);
+        assert!(command.status().unwrap().success(), "building {package}");
+    }
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    Path::new(env!("CARGO_BIN_EXE_haywain-agent")).with_file_name(name)
+}
+
 fn is_of_a_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| variable.starts_with(start))
+}
+
+/// Takes every `HAYWAIN_…` variable from what a command will see.
+fn without_settings(command: &mut Command) {
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HAYWAIN_")) {
+        command.env_remove(variable);
+    }
 }
 
 /// A process that ends with this value, and its log.
@@ -214,9 +267,7 @@ impl Process {
     fn start(mut command: Command, log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let log_start = usize::try_from(file.metadata().unwrap().len()).unwrap();
-        for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HAYWAIN_")) {
-            command.env_remove(variable);
-        }
+        without_settings(&mut command);
         command.args(["--log-format", "json"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         let child = command.spawn().unwrap();
         Self { child, log: log.to_owned(), log_start }

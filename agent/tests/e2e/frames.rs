@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use haywain_shared::job::JobState;
 use serde_json::json;
 
-use crate::blenders::{self, BOTH, Kind, cold_frame};
+use crate::blenders::{self, BOTH, Kind, cold_frame, cold_still};
 use crate::farm::{Farm, pictures};
 
 #[test]
@@ -27,6 +27,24 @@ fn frames_are_pixel_for_pixel_what_a_cold_blender_makes() {
             assert!(name.starts_with(&format!("shot_{frame:04}.")), "{name}");
             let farmed = image::open(picture).unwrap();
             assert!(farmed == cold_frame(kind, &scene, frame), "frame {frame} differs under {kind:?}");
+        }
+    }
+}
+
+#[test]
+fn frames_before_zero_are_what_blender_makes_there() {
+    for kind in BOTH {
+        let scene = blenders::scene("before_zero");
+        let farm = Farm::start(&scene);
+        let _agent = farm.agent("one", &blenders::path(kind), 1);
+        let job = farm.wait_for_end(&farm.render(&json!({"from": -2, "to": 1})));
+        assert_eq!(job.state, JobState::Completed, "{job:?}");
+        let pictures = pictures(&job);
+        assert_eq!(pictures.len(), 4);
+        for frame in -2..=1 {
+            let name = if frame < 0 { format!("shot_-{:04}.png", -frame) } else { format!("shot_{frame:04}.png") };
+            let picture = pictures.iter().find(|picture| picture.ends_with(&name)).expect(&name);
+            assert!(image::open(picture).unwrap() == cold_still(kind, &scene, frame), "{name} differs under {kind:?}");
         }
     }
 }

@@ -5,16 +5,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on is to fail")]
 
+mod apart;
 mod blenders;
 mod cache;
+mod colors;
 mod control;
 mod deaths;
 mod errands;
 mod farm;
 mod faults;
 mod frames;
+mod inspection;
 mod options;
 mod outputs;
 mod places;
+mod scripts;
 mod session;
+mod simulations;
 mod system;

@@ -96,8 +96,8 @@ async fn every_option_shows_and_is_what_an_artist_would_get() {
         for (number, (set, change)) in OPTIONS.into_iter().enumerate() {
             let farmed = render(&mut session, &options(set), &place, &number.to_string()).await;
             let change = match change {
-                "Other" => Change { scene: change, python: "" },
-                python => Change { scene: "", python },
+                "Other" => Change { scene: change, ..Change::default() },
+                python => Change { python, ..Change::default() },
             };
             let (_cold, cold) = cold_file(kind, &entry, FRAME, change);
             assert_eq!(farmed.extension(), cold.extension(), "{set} under {kind:?}");
@@ -152,7 +152,7 @@ fn options_go_from_the_request_to_the_picture() {
         pictures(&job).remove(0)
     };
     let change = "bpy.context.scene.cycles.samples = 5\nbpy.context.scene.render.image_settings.file_format = 'TIFF'";
-    let (_cold, cold) = cold_file(Kind::Program, &scene().entry, FRAME, Change { scene: "", python: change });
+    let (_cold, cold) = cold_file(Kind::Program, &scene().entry, FRAME, Change { python: change, ..Change::default() });
     assert_same(&submit(json!({"samples": 5, "format": "TIFF"})), &cold);
     let (_plain, plain) = cold_file(Kind::Program, &scene().entry, FRAME, Change::default());
     assert_same(&submit(json!({})), &plain);

@@ -1,6 +1,7 @@
 //! Every file that a frame makes comes back, under the artist's name and with the pixels that a cold Blender gives it, and
 //! the scene is as it was before.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use haywain_agent::blender::SceneFolder;
@@ -8,7 +9,10 @@ use haywain_agent::blender::session::Opened;
 use haywain_agent::output::{self, CHECKED_FORMATS, Output};
 use haywain_shared::options::RenderOptions;
 
-use crate::blenders::{BOTH, Kind, assert_same, cold_folder, exr_layers, made_by};
+use serde_json::json;
+
+use crate::blenders::{self, BOTH, Kind, assert_same, cold_folder, exr_layers, made_by};
+use crate::farm::{Farm, pictures};
 use crate::session::{TERMS, empty_folder, frame, opening, start};
 
 const FRAME: i32 = 3;
@@ -90,6 +94,23 @@ async fn views_come_back_as_files_of_their_own_or_as_one() {
 #[tokio::test]
 async fn a_part_of_a_smaller_picture_has_the_size_that_is_expected() {
     comes_back("cut_out", &[("beauty_0003.png", "render/beauty_0003.png", (17, 12))]).await;
+    let left = ("beauty_0003_L.png", "render/beauty_0003_L.png", (17, 12));
+    let right = ("beauty_0003_R.png", "render/beauty_0003_R.png", (17, 12));
+    comes_back("cut_out_views", &[left, right]).await;
+    comes_back("cut_out_side_by_side", &[("beauty_0003.png", "render/beauty_0003.png", (34, 12))]).await;
+}
+
+#[tokio::test]
+async fn an_exr_keeps_all_its_views() {
+    comes_back("several_views_in_one", &[("beauty_0003.exr", "render/beauty_0003.exr", SIZE)]).await;
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, into, output) = rendered(kind, "several_views_in_one", &folder).await;
+        let names = channel_names(&into.join(&output.files[0].name));
+        for eye in ["left", "right"] {
+            assert!(names.iter().any(|name| name.contains(eye)), "{kind:?}: no {eye} in {names:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -99,10 +120,7 @@ async fn an_exr_keeps_its_layers_its_mattes_and_what_is_said_of_them() {
         let folder = tempfile::tempdir().unwrap();
         let (_, into, output) = rendered(kind, "layers", &folder).await;
         let layers = exr_layers(&into.join(&output.files[0].name));
-        let names: Vec<String> = layers
-            .iter()
-            .flat_map(|layer| layer.channel_data.list.iter().map(|channel| channel.name.to_string()))
-            .collect();
+        let names = channel_names(&into.join(&output.files[0].name));
         for wanted in ["Front.Combined.R", "Front.CryptoObject00.r", "Back.Combined.R", "Back.Depth.Z"] {
             assert!(names.iter().any(|name| name.eq_ignore_ascii_case(wanted)), "{kind:?}: no {wanted} in {names:?}");
         }
@@ -116,6 +134,43 @@ async fn an_exr_keeps_its_layers_its_mattes_and_what_is_said_of_them() {
             assert!(found, "{kind:?}: no cryptomatte/…/{wanted} in {said:?}");
         }
     }
+}
+
+#[test]
+fn mattes_are_as_they_were_when_the_farm_has_stored_them() {
+    for kind in BOTH {
+        let entry = scene("layers").entry;
+        let farm = Farm::start(&entry);
+        let _agent = farm.agent("one", &blenders::path(kind), 1);
+        let job = farm.wait_for_end(&farm.render(&json!({"from": FRAME, "to": FRAME})));
+        let stored = &pictures(&job)[0];
+        let cold = cold_folder(kind, &entry, FRAME);
+        let cold = cold.path().join("render/beauty_0003.exr");
+        assert_same(stored, &cold);
+        let (kept, wanted) = (mattes(stored), mattes(&cold));
+        assert!(wanted.len() >= 4, "{kind:?}: {wanted:?}");
+        assert_eq!(kept, wanted, "{kind:?}");
+    }
+}
+
+/// What an EXR says of its mattes, the names of all objects and their hashes among it.
+fn mattes(path: &Path) -> BTreeMap<String, String> {
+    let meta = exr::meta::MetaData::read_from_file(path, false).unwrap();
+    let headers = meta.headers.iter();
+    let all = headers.flat_map(|header| header.own_attributes.other.iter().chain(&header.shared_attributes.other));
+    all.map(|(key, value)| (key.to_string(), format!("{value:?}")))
+        .filter(|(key, _)| key.starts_with("cryptomatte/"))
+        .collect()
+}
+
+fn channel_names(path: &Path) -> Vec<String> {
+    exr_layers(path)
+        .iter()
+        .flat_map(|layer| {
+            let of = layer.attributes.layer_name.as_ref().map(ToString::to_string).unwrap_or_default();
+            layer.channel_data.list.iter().map(move |channel| format!("{of}{}", channel.name)).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn shared_attributes(path: &Path) -> Vec<String> {

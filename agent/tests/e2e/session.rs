@@ -29,7 +29,11 @@ async fn blender(kind: Kind) -> Blender {
 }
 
 pub(crate) async fn start(kind: Kind, folder: &Path) -> Session {
-    Session::start(&blender(kind).await, alone_in(folder), Patience::default(), &TaskTracker::new()).await.unwrap()
+    start_in(kind, alone_in(folder)).await
+}
+
+pub(crate) async fn start_in(kind: Kind, surroundings: Surroundings<'_>) -> Session {
+    Session::start(&blender(kind).await, surroundings, Patience::default(), &TaskTracker::new()).await.unwrap()
 }
 
 /// Nothing around but a folder.

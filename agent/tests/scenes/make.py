@@ -65,6 +65,12 @@ def make_all():
     scene.render.resolution_x, scene.render.resolution_y = 1920, 1080
     save("slow")
 
+    basic_scene()
+    cube = bpy.data.objects["Cube"]
+    cube.rotation_euler = (0.3, 0.0, -2.0)
+    cube.keyframe_insert("rotation_euler", frame=-20)
+    save("before_zero")
+
     scene = basic_scene()
     bpy.data.objects.remove(scene.camera)
     save("no_camera")

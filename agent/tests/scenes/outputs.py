@@ -77,16 +77,25 @@ def stereo(name, views_format, squeezed=False):
     settings.stereo_3d_format.display_mode = "SIDEBYSIDE"
     settings.stereo_3d_format.use_squeezed_frame = squeezed
     save(name)
+    return scene
 
 
-def cut_out():
-    """Half of it, and of that a part."""
+def several_views_in_one():
+    """An EXR that has a layer for each eye."""
     scene = scene_with_main_output()
+    scene.render.use_multiview = True
+    scene.render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+    scene.render.image_settings.views_format = "MULTIVIEW"
+    save("several_views_in_one")
+
+
+def cut_out(scene, name):
+    """Half of it, and of that a part."""
     render = scene.render
     render.resolution_percentage = 50
     render.use_border = render.use_crop_to_border = True
     render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = 0.25, 0.8, 0.1, 0.77
-    save("cut_out")
+    save(name)
 
 
 def unchecked():
@@ -102,5 +111,8 @@ layers()
 stereo("views", "INDIVIDUAL")
 stereo("side_by_side", "STEREO_3D")
 stereo("squeezed", "STEREO_3D", squeezed=True)
-cut_out()
+several_views_in_one()
+cut_out(scene_with_main_output(), "cut_out")
+cut_out(stereo("views", "INDIVIDUAL"), "cut_out_views")
+cut_out(stereo("side_by_side", "STEREO_3D"), "cut_out_side_by_side")
 unchecked()

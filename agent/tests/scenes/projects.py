@@ -225,7 +225,7 @@ def caches():
 
 
 def strips():
-    """An edit: a sequence of pictures, with a sound under it that is nowhere."""
+    """An edit: a sequence of pictures."""
     project = Project("strips")
     scene = stage()
     for frame in range(1, FRAMES + 1):

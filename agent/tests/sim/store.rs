@@ -17,6 +17,7 @@ use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
 use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use tokio::sync::watch;
@@ -258,6 +259,14 @@ impl Store for SimStore {
 
     async fn frame(&self, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError> {
         pass_on!(self.frame(job, frame))
+    }
+
+    async fn files_named(
+        &self,
+        job: JobId,
+        names: Vec<RelativePath>,
+    ) -> Result<Vec<(RelativePath, String)>, StoreError> {
+        pass_on!(self.files_named(job, names))
     }
 
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError> {

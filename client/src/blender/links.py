@@ -17,6 +17,12 @@ import traceback
 
 import bpy
 
+# Blender does not look for modules beside the script that it runs.
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+from haywain.nodepaths import modifier_paths, tree_paths
+from haywain.views import active_views, view_paths
+
 # What has files without being part of a picture.
 ASIDE = (bpy.types.Brush, bpy.types.Palette, bpy.types.PaintCurve, bpy.types.Text, bpy.types.WorkSpace,
          bpy.types.Screen, bpy.types.WindowManager)
@@ -125,10 +131,16 @@ def add_images(found):
                 row, column = divmod(tile.number - 1001, 10)
                 named = path.replace("<UDIM>", str(tile.number)).replace("<UVTILE>", f"u{column + 1}_v{row + 1}")
                 found.add(image, named)
-        elif image.use_multiview and image.views_format == "INDIVIDUAL":
-            found.add(image, path, "views")
         else:
-            found.add(image, path, "sequence" if image.source == "SEQUENCE" else "file")
+            for view in paths_of_views(image, path):
+                found.add(image, view, "sequence" if image.source == "SEQUENCE" else "file")
+
+
+def paths_of_views(media, path):
+    """The files of all views that any scene renders."""
+    renders = [scene.render for scene in bpy.data.scenes if not scene.library]
+    several = [render for render in renders if active_views(render)] or renders
+    return dict.fromkeys(view for render in several for view in view_paths(media, path, render))
 
 
 def add_media(found):
@@ -164,14 +176,12 @@ def trees_of_nodes():
 def add_nodes(found):
     """What is named in nodes without a datablock for it: IES lights, OSL scripts, imports of geometry nodes."""
     for owner, tree in trees_of_nodes():
-        for node in tree.nodes:
+        for node, holder, name in tree_paths(tree):
             live = not node.mute and any(socket.is_linked for socket in node.outputs)
-            if getattr(node, "mode", None) == "EXTERNAL":
-                found.add(owner, getattr(node, "filepath", ""), needed=live)
-            elif node.bl_idname.startswith("GeometryNodeImport"):
-                for socket in node.inputs:
-                    if socket.name == "Path" and not socket.is_linked:
-                        found.add(owner, socket.default_value, needed=live)
+            found.add(owner, getattr(holder, name), needed=live)
+    for camera in bpy.data.cameras:
+        if getattr(camera, "custom_mode", None) == "EXTERNAL":
+            found.add(camera, camera.custom_filepath, needed=camera.type == "CUSTOM")
 
 
 def add_point_cache(found, owner, cache):
@@ -209,6 +219,8 @@ def add_modifiers(found):
                 found.add(owner, domain.cache_directory, "folder", needed=shown and domain.has_cache_baked_data)
             elif modifier.type == "NODES":
                 add_bakes(found, owner, modifier)
+                for holder, name in modifier_paths(modifier):
+                    found.add(owner, getattr(holder, name), needed=shown)
             elif modifier.type == "DYNAMIC_PAINT" and modifier.canvas_settings:
                 for surface in modifier.canvas_settings.canvas_surfaces:
                     add_point_cache(found, owner, surface.point_cache)
@@ -228,12 +240,14 @@ def add_scenes(found):
         for strip in editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all:
             needed = scene.render.use_sequencer and not strip.mute
             if strip.type == "MOVIE":
-                found.add(scene, strip.filepath, needed=needed)
+                for view in paths_of_views(strip, strip.filepath):
+                    found.add(scene, view, needed=needed)
             elif strip.type == "IMAGE":
                 for element in strip.elements:
                     # With the slash that the folder ends with, if it has one: both kinds occur in one file.
                     slash = "" if strip.directory.endswith(("/", "\\")) else "/"
-                    found.add(scene, strip.directory + slash + element.filename, needed=needed)
+                    for view in paths_of_views(strip, strip.directory + slash + element.filename):
+                        found.add(scene, view, needed=needed)
 
 
 def timelines():

@@ -6,6 +6,7 @@ mod find;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use haywain_shared::blender_python;
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -15,8 +16,12 @@ use crate::blend::Timeline;
 use crate::cache::{self, Stamp};
 use crate::scene::Reference;
 
-/// The script that Blender runs.
-const SCRIPT: &str = include_str!("links.py");
+/// The script that Blender runs, and what it needs, by their paths in the folder that it is started from.
+const SCRIPT: [(&str, &str); 3] = [
+    ("links.py", include_str!("links.py")),
+    ("haywain/nodepaths.py", blender_python::NODE_PATHS),
+    ("haywain/views.py", blender_python::VIEWS),
+];
 /// How the script ends on an error of its own.
 const SCRIPT_FAILED: &str = "3";
 
@@ -113,7 +118,8 @@ enum Answer {
 async fn ask_one(blender: &Blender, entry: &Path) -> Result<Links, String> {
     // Whoever asks the same of the same Blender is answered the same.
     let program = Stamp::of(blender.path());
-    let question = format!("{SCRIPT}\n{}\n{program:?}\n{}", blender.path().display(), entry.display());
+    let script = SCRIPT.map(|(_, text)| text).concat();
+    let question = format!("{script}\n{}\n{program:?}\n{}", blender.path().display(), entry.display());
     if let Some(Answer::Links(links)) = cache::recall(&question).and_then(|known| read(&known.answer).ok()) {
         return Ok(links);
     }
@@ -136,11 +142,19 @@ fn read(line: &str) -> Result<Answer, String> {
     serde_json::from_str(line).map_err(|error| format!("its answer can't be read: {error}"))
 }
 
+/// Writes the script into a folder; where it begins.
+fn write_script(folder: &Path) -> std::io::Result<PathBuf> {
+    std::fs::create_dir(folder.join("haywain"))?;
+    for (name, text) in SCRIPT {
+        std::fs::write(folder.join(name), text)?;
+    }
+    Ok(folder.join(SCRIPT[0].0))
+}
+
 /// Runs the script; its line of JSON.
 async fn run(blender: &Blender, entry: &Path) -> Result<String, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let script = folder.path().join("links.py");
-    std::fs::write(&script, SCRIPT).map_err(|error| format!("{}: {error}", script.display()))?;
+    let script = write_script(folder.path()).map_err(|error| format!("{}: {error}", folder.path().display()))?;
     let mut command = Command::new(blender.path());
     if let Blender::Program(_) = blender {
         command.args(["--background", "--factory-startup", "--disable-autoexec"]);

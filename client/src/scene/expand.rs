@@ -1,5 +1,4 @@
-//! The files on disk that one path of a .blend stands for: one, the frames of a sequence, the views of a stereo picture, or
-//! all of a folder.
+//! The files on disk that one path of a .blend stands for: one, the frames of a sequence, or all of a folder.
 
 use std::ffi::OsStr;
 use std::io;
@@ -17,14 +16,9 @@ pub enum Shape {
     File,
     /// All files that differ from it in their last number alone.
     Sequence,
-    /// A file for each view, told apart by what stands before the extension.
-    Views,
     /// Everything below a folder.
     Folder,
 }
-
-/// What Blender adds to a file's name for a view, unless the artist has said something else.
-const VIEW_MARKS: [&str; 4] = ["_L", "_R", "_left", "_right"];
 
 /// The files that `path` stands for; none when nothing is there.
 pub(super) fn files(path: &Path, shape: Shape) -> io::Result<Vec<PathBuf>> {
@@ -33,7 +27,6 @@ pub(super) fn files(path: &Path, shape: Shape) -> io::Result<Vec<PathBuf>> {
         Shape::Folder if path.is_dir() => walk::below(path),
         Shape::Folder => Ok(Vec::new()),
         Shape::Sequence => beside(path, |name| is_of_sequence(name, file_name(path))),
-        Shape::Views => beside(path, |name| is_view(name, file_name(path))),
     }
 }
 
@@ -71,14 +64,6 @@ fn around_number(name: &str) -> Option<(&str, &str)> {
     Some((&name[..start], &name[end..]))
 }
 
-fn is_view(name: &str, path: &str) -> bool {
-    let (stem, extension) = path.rsplit_once('.').map_or((path, ""), |(stem, _)| (stem, &path[stem.len()..]));
-    let stem = VIEW_MARKS.iter().find_map(|mark| stem.strip_suffix(mark)).unwrap_or(stem);
-    name.strip_prefix(stem)
-        .and_then(|rest| rest.strip_suffix(extension))
-        .is_some_and(|mark| mark.is_empty() || mark.starts_with(['_', '-', '.']))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,19 +82,6 @@ mod tests {
             ("0007", "0001", true),
         ] {
             assert_eq!(is_of_sequence(name, first), expected, "{name} of {first}");
-        }
-    }
-
-    #[test]
-    fn views_are_told_by_what_stands_before_the_extension() {
-        for (name, path, expected) in [
-            ("a_L.png", "a.png", true),
-            ("a_R.png", "a_L.png", true),
-            ("a.png", "a.png", true),
-            ("ab_L.png", "a.png", false),
-            ("a_L.exr", "a.png", false),
-        ] {
-            assert_eq!(is_view(name, path), expected, "{name} of {path}");
         }
     }
 }

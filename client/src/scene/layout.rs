@@ -59,6 +59,9 @@ impl<'a> Plan<'a> {
             }
         }
         if beside {
+            if found.how == How::ByCase {
+                self.tell_said(found, side);
+            }
             if side == Side::ByPath && !found.laid.starts_with(self.root) {
                 // It leaves the scene's folder: the farm follows it from where the .blend was to where that led.
                 self.tell_root();
@@ -68,6 +71,15 @@ impl<'a> Plan<'a> {
             self.tell_root();
         } else {
             self.tell_folder_of(&found.reference.path, &found.laid);
+        }
+    }
+
+    /// Tells where the path leads that a .blend says beside itself, when it leads nowhere as it stands.
+    fn tell_said(&mut self, found: &Found, side: Side) {
+        let said = text::local(&found.reference.path, &found.reference.base);
+        if let (Some(said), Ok(Some(named))) = (said, self.destination(&found.laid, side)) {
+            self.tell(said.display().to_string(), Some(named.path().clone()));
+            self.tell_root();
         }
     }
 

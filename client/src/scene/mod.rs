@@ -5,6 +5,7 @@ mod color;
 mod expand;
 mod glob;
 mod layout;
+mod letters;
 mod names;
 mod resolve;
 mod tail;
@@ -261,6 +262,10 @@ fn note_on(found: &resolve::Found) -> Option<String> {
     let path = &found.reference.path;
     match found.how {
         How::AsSaid => None,
+        How::ByCase => Some(format!(
+            "{path} is not on this machine: taken from {}, which differs in its capitals",
+            source_of(found).display()
+        )),
         How::Mapped => Some(format!("{path}: taken from {}, by --map", source_of(found).display())),
         How::ByTail => Some(format!(
             "{path} is not on this machine: taken from {}, whose path ends like it (--map says it otherwise)",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::expand::{self, Shape};
+use super::letters;
 use super::tail::{self, TailMatch};
 use super::text::{self, Said};
 
@@ -47,6 +48,8 @@ pub struct Mapping {
 pub(super) enum How {
     /// Where the .blend says.
     AsSaid,
+    /// Where the .blend says, if capitals and small letters are the same, as they are on Windows.
+    ByCase,
     /// By a mapping.
     Mapped,
     /// By its tail.
@@ -134,13 +137,17 @@ pub(super) fn directly(reference: &Reference, mappings: &[Mapping]) -> io::Resul
         Said::Beside(_) => here.as_ref().map(|path| path.display().to_string()),
         Said::Bare(_) => None,
     };
-    let mapped = absolute.as_deref().and_then(|path| mapped(path, mappings));
-    for (path, how) in mapped.map(|path| (path, How::Mapped)).into_iter().chain(here.map(|path| (path, How::AsSaid))) {
+    let mapped = absolute.as_deref().and_then(|path| mapped(path, mappings)).map(|path| (path, How::Mapped));
+    let as_said = here.clone().map(|path| (path, How::AsSaid));
+    for (path, how) in mapped.into_iter().chain(as_said) {
         if let Some(found) = taken(reference, &path, how)? {
             return Ok(Some(found));
         }
     }
-    Ok(None)
+    match here.and_then(|path| letters::in_other_case(&path)) {
+        Some(path) => taken(reference, &path, How::ByCase),
+        None => Ok(None),
+    }
 }
 
 /// Finds what the tail of its path means.
@@ -170,7 +177,7 @@ fn taken(reference: &Reference, path: &Path, how: How) -> io::Result<Option<Foun
     }
     // A path beside the .blend cannot be told to be elsewhere: the file is laid where it is looked for.
     let wanted = match text::said(&reference.path) {
-        Said::Beside(_) if how != How::AsSaid => text::local(&reference.path, &reference.base),
+        Said::Beside(_) if matches!(how, How::Mapped | How::ByTail) => text::local(&reference.path, &reference.base),
         _ => None,
     };
     let laid = wanted.unwrap_or_else(|| path.to_owned());

@@ -19,11 +19,27 @@ pub(super) enum TailMatch {
     None,
 }
 
-/// Finds the file that is meant by `wanted` among `candidates`, which have forward slashes.
-pub(super) fn longest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> TailMatch {
+/// Finds the file that is meant by `wanted` among `candidates`, which have forward slashes. Capitals count, unless the path is
+/// one of Windows or nothing is found with them.
+pub(super) fn longest<'a, C>(wanted: &str, candidates: C) -> TailMatch
+where
+    C: IntoIterator<Item = &'a str> + Clone,
+{
+    if !text::is_of_windows(wanted) && !wanted.contains('\\') {
+        let exact = longest_where(wanted, candidates.clone(), |one, other| one == other);
+        if exact != TailMatch::None {
+            return exact;
+        }
+    }
+    longest_where(wanted, candidates, |one, other| one.to_lowercase() == other.to_lowercase())
+}
+
+fn longest_where<'a>(
+    wanted: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    same: impl Fn(&str, &str) -> bool,
+) -> TailMatch {
     let wanted_parts = text::parts(wanted);
-    let windows = text::is_of_windows(wanted) || wanted.contains('\\');
-    let same = |one: &str, other: &str| one == other || (windows && one.to_lowercase() == other.to_lowercase());
     let mut best = TailMatch::None;
     let mut most = 0;
     for (index, candidate) in candidates.into_iter().enumerate() {
@@ -48,7 +64,7 @@ mod tests {
         for (wanted, expected) in [
             ("D:\\shots\\stone\\a.png", TailMatch::One { index: 1, parts: 2 }),
             ("D:\\shots\\Wood\\A.PNG", TailMatch::One { index: 0, parts: 2 }),
-            ("/shots/Wood/A.PNG", TailMatch::None),
+            ("/shots/Wood/A.PNG", TailMatch::One { index: 0, parts: 2 }),
             ("/shots/a.png", TailMatch::Several),
             ("/x/old/tex/stone/b.png", TailMatch::One { index: 2, parts: 4 }),
             ("/x/stone/b.png", TailMatch::Several),

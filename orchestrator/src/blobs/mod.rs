@@ -13,6 +13,7 @@ mod staging;
 mod turns;
 mod upload;
 
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -99,9 +100,10 @@ impl Blobs {
         FrameFileUpload::begin(&*self.objects, outputs_key(job), name).await
     }
 
-    /// Waits until nobody else records this frame: whoever has the turn shows and records it.
-    pub async fn turn(&self, job: JobId, frame: FrameNumber) -> impl Drop {
-        self.frame_turns.take((job, frame)).await
+    /// Waits until nobody else records this frame, or one with a file of these names: whoever has the turn shows and records it.
+    pub async fn turn(&self, job: JobId, frame: FrameNumber, names: &[RelativePath]) -> impl Drop {
+        let names = names.iter().map(|name| (job, None, Some(name)));
+        self.frame_turns.take_all(iter::once((job, Some(frame), None)).chain(names)).await
     }
 
     /// Keeps a frame's thumbnail, and says under which key.

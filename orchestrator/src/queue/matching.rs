@@ -39,6 +39,7 @@ pub fn misfit(options: &RenderOptions, facts: &AgentFacts) -> Option<Misfit> {
 mod tests {
     use haywain_shared::protocol::{Abilities, AddonFacts, MachineFacts};
 
+    use super::Scripts::{Allowed, Blocked};
     use super::*;
 
     #[test]

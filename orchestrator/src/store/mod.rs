@@ -21,6 +21,7 @@ use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use tokio::sync::watch;
@@ -237,6 +238,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// A recorded frame and where its files lie; `None` while it is not done.
     async fn frame(&self, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError>;
+
+    /// Those of these names that a file of the job has, of any frame and generation, each with the key of the file that was
+    /// recorded last.
+    async fn files_named(
+        &self,
+        job: JobId,
+        names: Vec<RelativePath>,
+    ) -> Result<Vec<(RelativePath, String)>, StoreError>;
 
     /// The ended attempts of a job, or of one of its frames, oldest first.
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError>;

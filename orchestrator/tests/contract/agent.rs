@@ -207,11 +207,15 @@ pub(crate) struct Upload {
 impl Upload {
     /// One PNG, and the truth about it.
     pub(crate) fn of(lease: &Grant) -> Self {
-        let upload = Self {
+        Self::none_of(lease).file("0001.png", &PNG)
+    }
+
+    /// No file yet.
+    pub(crate) fn none_of(lease: &Grant) -> Self {
+        Self {
             meta: json!({"jobId": lease.job, "generation": 1, "renderMs": 1500, "peakMemoryBytes": 300_000_000, "files": []}),
             files: Vec::new(),
-        };
-        upload.file("0001.png", &PNG)
+        }
     }
 
     /// One more file.

@@ -2,6 +2,7 @@
 //! the folder that people read.
 
 use std::io::Read as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -104,6 +105,25 @@ fn a_thumbnail_comes_with_its_frame() {
 }
 
 #[test]
+fn a_file_that_is_not_recorded_leaves_another_frame_s_file_of_its_name_in_the_folder() {
+    let (farm, agent, lease) = rendered(&[]);
+    let matte = |content: &[u8]| Upload::none_of(&lease).file("matte.png", &[&PNG[..], content].concat());
+    let folder = farm.report(&lease.job)["outputFolder"].as_str().unwrap().to_owned();
+    let shown = || std::fs::read(Path::new(&folder).join("matte.png")).unwrap()[PNG.len()..].to_vec();
+    assert_outcome(&matte(b"of frame 1").put(agent.to, &lease.id, 1), "recorded");
+    assert_eq!(shown(), b"of frame 1");
+
+    let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON frames BEGIN SELECT RAISE(ABORT, 'not now'); END";
+    farm.change_the_queue(refusal);
+    assert_eq!(matte(b"of frame 2").put(agent.to, &lease.id, 2).status, 503);
+    assert_eq!(shown(), b"of frame 1");
+    assert_eq!(farm.folder.frame_files().len(), 1);
+    farm.change_the_queue("DROP TRIGGER refusal");
+    assert_outcome(&matte(b"of frame 2").put(agent.to, &lease.id, 2), "recorded");
+    assert_eq!(shown(), b"of frame 2");
+}
+
+#[test]
 fn an_archive_holds_what_is_recorded_and_says_where_the_next_begins() {
     let (farm, agent, lease) = rendered(&[2, 1]);
     let large = [&PNG[..], &vec![7; 3_000_000]].concat();
@@ -135,7 +155,7 @@ fn the_folder_is_named_after_the_job_and_holds_the_artist_s_names() {
     let (farm, agent, lease) = rendered(&[1]);
     let folder = farm.report(&lease.job)["outputFolder"].as_str().unwrap().to_owned();
     assert!(folder.ends_with(&format!("frames/Shot 12-{}", lease.job)), "{folder}");
-    let file = std::path::Path::new(&folder).join("0001.png");
+    let file = Path::new(&folder).join("0001.png");
     assert_eq!(std::fs::read(&file).unwrap(), PNG);
     // Rendered anew: the folder has the old picture until there is a new one.
     let again = json!({"frames": [{"from": 1, "to": 1}]}).to_string();
@@ -147,7 +167,7 @@ fn the_folder_is_named_after_the_job_and_holds_the_artist_s_names() {
     let mut upload = Upload::of(&next).saying("name", "0001.png").file("more.png", &PNG);
     upload.meta["generation"] = 2.into();
     assert_outcome(&upload.put(agent.to, &next.id, 1), "recorded");
-    assert!(std::path::Path::new(&folder).join("more.png").exists());
+    assert!(Path::new(&folder).join("more.png").exists());
 }
 
 fn unzip(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {

@@ -9,6 +9,8 @@ use haywain_orchestrator::config::Settings;
 use haywain_orchestrator::server::Orchestrator;
 use haywain_shared::digest::Sha256Digest;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -115,6 +117,14 @@ impl Farm {
     /// How a job stands, the whole of it.
     pub(crate) fn report(&self, job: &str) -> Value {
         Request::get(&format!("/status/{job}")).accept_json().send(self.address).json()
+    }
+
+    /// Changes what is in the queue's database, behind the orchestrator's back.
+    pub(crate) fn change_the_queue(&self, sql: &'static str) {
+        runtime().block_on(async {
+            let options = SqliteConnectOptions::new().filename(self.folder.data().join("queue.sqlite"));
+            sqlx::query(sql).execute(&mut options.connect().await.unwrap()).await.unwrap();
+        });
     }
 
     /// Frames of a job that are pending, leased, done, failed. Every frame is in one of them.

@@ -1,6 +1,8 @@
 //! The line between one agent and the orchestrator: a proxy that can spoil what passes through it. Each connection has two
 //! threads, one for each direction.
 
+mod exchange;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,22 +13,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use self::exchange::{Exchange, Pass};
 use super::schedule::Kind;
 
 /// How often a waiting thread looks whether it is to go on.
 const GLANCE: Duration = Duration::from_millis(10);
 /// How much is passed on at once.
 const PIECE: usize = 16 * 1024;
-/// What an upload begins with. A client that waits for each answer begins each request with a new piece.
-const UPLOAD: &[u8] = b"PUT ";
-/// What a request for a batch begins with.
-const ASK: &[u8] = b"POST /api/v1/agent/lease ";
-/// What an answer begins with that brings something.
-const GOOD_ANSWER: &[u8] = b"HTTP/1.1 200";
-/// What a picture begins with.
-const PICTURE: &[u8] = b"\x89PNG";
-/// How far behind a picture's beginning a byte is changed: within its pixels.
-const DEPTH: usize = 200;
 
 /// The line. It is cut when it is dropped.
 #[derive(Debug)]
@@ -84,7 +77,7 @@ impl Line {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("opening the proxy")?;
         listener.set_nonblocking(true).context("opening the proxy")?;
         let address = listener.local_addr().context("opening the proxy")?;
-        let shared = Arc::new(Shared { to, over: AtomicBool::new(false), rules: Mutex::default() });
+        let shared = Arc::new(Shared::new(to));
         let acceptor = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || accept(&listener, &shared))
@@ -142,6 +135,10 @@ impl Drop for Line {
 }
 
 impl Shared {
+    fn new(to: SocketAddr) -> Self {
+        Self { to, over: AtomicBool::new(false), rules: Mutex::default() }
+    }
+
     fn rules(&self) -> MutexGuard<'_, Rules> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -258,83 +255,9 @@ fn pass(
     }
 }
 
-/// How much of a piece is passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    All,
-    /// So much of it, and then the connection ends.
-    Only(usize),
-}
-
-/// The request that a connection is at, and its answer.
-#[derive(Debug, Default)]
-struct Exchange {
-    spoil: Option<Spoil>,
-    asks: bool,
-    /// Bytes of the request that have passed.
-    passed: u64,
-    /// Where the byte to be changed is, in pieces to come.
-    target: Option<usize>,
-}
-
-impl Exchange {
-    fn request(&mut self, piece: &mut [u8], shared: &Shared) -> Pass {
-        if piece.starts_with(UPLOAD) {
-            self.give_up(shared);
-            *self = Self { spoil: shared.rules().uploads.pop_front(), ..Self::default() };
-        } else if piece.starts_with(b"POST ") || piece.starts_with(b"GET ") {
-            self.give_up(shared);
-            *self = Self { asks: piece.starts_with(ASK), ..Self::default() };
-        }
-        match self.spoil {
-            Some(spoil @ Spoil::Corrupt) => {
-                self.target = self.target.or_else(|| find(piece, PICTURE).map(|at| at + DEPTH));
-                if let Some(target) = self.target {
-                    if let Some(byte) = piece.get_mut(target) {
-                        *byte ^= 0x10;
-                        shared.note(spoil);
-                        self.spoil = None;
-                    } else {
-                        self.target = Some(target - piece.len());
-                    }
-                }
-            }
-            Some(spoil @ Spoil::Cut(after)) => {
-                let left = usize::try_from(after.saturating_sub(self.passed)).unwrap_or(usize::MAX);
-                self.passed += piece.len() as u64;
-                if left < piece.len() {
-                    shared.note(spoil);
-                    return Pass::Only(left);
-                }
-            }
-            Some(Spoil::LoseAnswer | Spoil::LoseGrant) | None => {}
-        }
-        Pass::All
-    }
-
-    /// What the last request was too short for comes to another.
-    fn give_up(&mut self, shared: &Shared) {
-        if let Some(spoil) = self.spoil.take() {
-            shared.rules().uploads.push_front(spoil);
-        }
-    }
-
-    fn answer(&mut self, piece: &[u8], shared: &Shared) -> Pass {
-        let grant = if self.asks && piece.starts_with(GOOD_ANSWER) { shared.rules().grants.pop_front() } else { None };
-        if let Some(spoil) = grant.or(self.spoil.filter(|spoil| *spoil == Spoil::LoseAnswer)) {
-            shared.note(spoil);
-            return Pass::Only(0);
-        }
-        Pass::All
-    }
-}
-
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::exchange::DEPTH;
     use super::*;
 
     /// A server that answers each connection's first piece with it, once.
@@ -381,25 +304,6 @@ mod tests {
         assert_eq!(send(&line, &upload), b"");
         let spoilt = [Kind::CorruptUpload, Kind::CutUpload, Kind::LoseAnswer].map(|kind| line.spoilt(kind));
         assert_eq!(spoilt, [1, 1, 1]);
-        drop(line);
-        serve.join().unwrap();
-    }
-
-    #[test]
-    fn a_grant_is_lost_and_an_empty_poll_is_not() {
-        let (server, serve) = echo();
-        let line = Line::open(server).unwrap();
-        let shared = &line.shared;
-        line.spoil(Spoil::LoseGrant);
-        let mut exchange = Exchange::default();
-        assert_eq!(exchange.request(&mut ASK.to_vec(), shared), Pass::All);
-        assert_eq!(exchange.answer(b"HTTP/1.1 204 No Content", shared), Pass::All);
-        assert_eq!(exchange.answer(b"HTTP/1.1 200 OK", shared), Pass::Only(0));
-        assert_eq!(exchange.answer(b"HTTP/1.1 200 OK", shared), Pass::All);
-        assert_eq!(line.spoilt(Kind::LoseGrant), 1);
-        for _ in 0..5 {
-            let _ = send(&line, b"GET /");
-        }
         drop(line);
         serve.join().unwrap();
     }

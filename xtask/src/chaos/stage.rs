@@ -1,6 +1,10 @@
-//! The farm of a run, and the hand that does to it what the schedule says.
+//! The farm of a run, and the hand that does to it what the schedule says: `faults` are what it does, `care` is what it sees to
+//! meanwhile.
 
-use std::collections::BTreeMap;
+mod care;
+mod disks;
+mod faults;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::cast::{self, Player};
-use super::disk::Disk;
-use super::line::{Line, Spoil};
+use self::disks::Disks;
+use super::cast::Player;
+use super::line::Line;
 use super::moment::Moment;
 use super::pictures::{Lengths, Pictures, Scene};
 use super::queue::Queue;
@@ -25,21 +29,11 @@ const CAST: [(&str, u32); AGENTS] = [("one", 2), ("two", 1), ("three", 1)];
 const GLANCE: Duration = Duration::from_millis(50);
 /// How often the client looks at its jobs.
 const FEEDING: Duration = Duration::from_millis(700);
-/// How often a disk that is to be full is filled up.
-const TOPPING_UP: Duration = Duration::from_millis(500);
-/// How long the Blender of a killed agent may live on.
-const ORPHAN: Duration = Duration::from_secs(10);
 /// How long a process may take to leave once it was asked to: a frame in work, and its farewell.
 const LEAVING: Duration = Duration::from_secs(30);
 /// How long everything may take to be rendered once all faults are over. A frame may wait a minute for another agent, and an
 /// agent half a minute after its disk was full.
 const HEALING: Duration = Duration::from_mins(5);
-/// Megabytes of the orchestrator's disk, and of an agent's.
-const DISK_MB: (u32, u32) = (768, 64);
-/// Frames of a job that is to be cancelled: enough for every slot.
-const SLOW_FRAMES: u64 = 4;
-/// How long it may take until such a job is in work, and until it is not any more.
-const CANCEL: (Duration, Duration) = (Duration::from_secs(14), Duration::from_secs(15));
 
 /// A fault that came.
 #[derive(Debug, Clone)]
@@ -84,18 +78,6 @@ pub(super) struct Stage {
     topped_up: Instant,
 }
 
-struct Disks {
-    orchestrator: Disk,
-    agents: Vec<Disk>,
-}
-
-impl Disks {
-    /// The disk of an agent, or of the orchestrator.
-    fn of(&self, agent: Option<usize>) -> &Disk {
-        agent.map_or(&self.orchestrator, |agent| &self.agents[agent])
-    }
-}
-
 impl Drop for Stage {
     fn drop(&mut self) {
         // All agents end at the same time; each is then waited for as it is dropped.
@@ -104,22 +86,6 @@ impl Drop for Stage {
             agent.signal("TERM");
         }
     }
-}
-
-/// Mounts a disk for everybody, or says why not.
-fn mount_disks(folder: &Path) -> anyhow::Result<Result<Disks, String>> {
-    let orchestrator = match Disk::mount(&folder.join("disk-orchestrator"), DISK_MB.0)? {
-        Ok(disk) => disk,
-        Err(reason) => return Ok(Err(reason)),
-    };
-    let mut agents = Vec::new();
-    for (name, _) in CAST {
-        match Disk::mount(&folder.join(format!("disk-{name}")), DISK_MB.1)? {
-            Ok(disk) => agents.push(disk),
-            Err(reason) => return Ok(Err(reason)),
-        }
-    }
-    Ok(Ok(Disks { orchestrator, agents }))
 }
 
 impl Stage {
@@ -134,7 +100,7 @@ impl Stage {
         kinds: &mut Vec<Kind>,
     ) -> anyhow::Result<Self> {
         let address = farm::free_address()?;
-        let disks = if kinds.iter().any(|kind| kind.needs_a_disk()) { Some(mount_disks(&folder)?) } else { None };
+        let disks = if kinds.iter().any(|kind| kind.needs_a_disk()) { Some(Disks::mount(&folder)?) } else { None };
         let disks = disks.and_then(|disks| {
             disks.map_err(|reason| println!("SKIPPED: full disks (a tmpfs cannot be mounted here: {reason})")).ok()
         });
@@ -262,114 +228,6 @@ impl Stage {
         Ok(())
     }
 
-    fn begin(&mut self, fault: &Fault, number: usize) -> anyhow::Result<()> {
-        match fault.kind {
-            Kind::KillBlender => {
-                // Its agent may have been killed a moment ago: then it is another's.
-                self.injections[number].times = 0;
-                for agent in (0..AGENTS).map(|after| (fault.agent + after) % AGENTS) {
-                    if let Some(blender) = self.agents[agent].blenders()?.last() {
-                        cast::kill(*blender);
-                        (self.injections[number].agent, self.injections[number].times) = (agent, 1);
-                        break;
-                    }
-                }
-            }
-            Kind::KillAgent | Kind::LoseAgent => {
-                let blenders = self.agents[fault.agent].blenders()?;
-                self.agents[fault.agent].kill()?;
-                self.orphans.extend(blenders.into_iter().map(|blender| (blender, Instant::now())));
-            }
-            Kind::DrainAgent => self.agents[fault.agent].signal("TERM"),
-            Kind::FreezeAgent => self.agents[fault.agent].signal("STOP"),
-            Kind::FillAgent => self.fill(Some(fault.agent))?,
-            Kind::KillOrchestrator => {
-                self.orchestrator_is_hit = true;
-                self.orchestrator.kill()?;
-            }
-            Kind::FreezeOrchestrator => {
-                self.orchestrator_is_hit = true;
-                self.orchestrator.signal("STOP");
-            }
-            Kind::FillOrchestrator => {
-                self.orchestrator_is_hit = true;
-                self.fill(None)?;
-            }
-            Kind::CorruptUpload => self.spoil(number, Spoil::Corrupt, fault.size),
-            Kind::CutUpload => self.spoil(number, Spoil::Cut(fault.size), 1),
-            Kind::LoseAnswer => self.spoil(number, Spoil::LoseAnswer, 1),
-            Kind::LoseGrant => self.spoil(number, Spoil::LoseGrant, 1),
-            Kind::Refuse => self.line.refuse(),
-            Kind::Hold => self.line.hold(),
-            Kind::Cancel => self.cancel(number)?,
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, fault: &Fault) -> anyhow::Result<()> {
-        match fault.kind {
-            Kind::KillAgent | Kind::LoseAgent => drop(self.agents[fault.agent].start()?),
-            Kind::DrainAgent => {
-                self.must_leave(fault.agent)?;
-                self.agents[fault.agent].start()?;
-            }
-            Kind::FreezeAgent => self.agents[fault.agent].signal("CONT"),
-            Kind::FillAgent => self.free(Some(fault.agent))?,
-            Kind::KillOrchestrator => {
-                self.start_orchestrator()?;
-                self.orchestrator_is_hit = false;
-            }
-            Kind::FreezeOrchestrator => {
-                self.orchestrator.signal("CONT");
-                self.orchestrator_is_hit = false;
-            }
-            Kind::FillOrchestrator => {
-                self.free(None)?;
-                self.orchestrator_is_hit = false;
-            }
-            // They have no end of their own, or stay ordered until they happen.
-            Kind::KillBlender
-            | Kind::Cancel
-            | Kind::CorruptUpload
-            | Kind::CutUpload
-            | Kind::LoseAnswer
-            | Kind::LoseGrant => {}
-            Kind::Refuse | Kind::Hold => self.line.heal(),
-        }
-        Ok(())
-    }
-
-    /// Spoils what passes next on the line, so many times.
-    fn spoil(&mut self, number: usize, spoil: Spoil, times: u64) {
-        (0..times).for_each(|_| self.line.spoil(spoil));
-        self.injections[number].times = 0;
-        self.ordered.push((number, times));
-    }
-
-    /// Sees what has been spoilt of what was ordered: what was ordered first has happened first.
-    fn see_what_was_spoilt(&mut self) {
-        let mut seen: BTreeMap<Kind, u64> = BTreeMap::new();
-        for (number, ordered) in &self.ordered {
-            let injection = &mut self.injections[*number];
-            let before = seen.entry(injection.kind).or_default();
-            let times = self.line.spoilt(injection.kind).saturating_sub(*before).min(*ordered);
-            *before += ordered;
-            if times != injection.times {
-                (injection.times, injection.end) = (times, Moment::now());
-            }
-        }
-    }
-
-    fn fill(&mut self, whose: Option<usize>) -> anyhow::Result<()> {
-        self.full.push(whose);
-        self.disks.as_ref().map_or(Ok(()), |disks| disks.of(whose).fill()).context("filling a disk")
-    }
-
-    fn free(&mut self, whose: Option<usize>) -> anyhow::Result<()> {
-        self.full.retain(|full| *full != whose);
-        self.disks.as_ref().map_or(Ok(()), |disks| disks.of(whose).free()).context("freeing a disk")
-    }
-
     fn must_leave(&mut self, agent: usize) -> anyhow::Result<()> {
         let player = &mut self.agents[agent];
         match player.await_end(LEAVING)? {
@@ -385,99 +243,6 @@ impl Stage {
             }
         }
         Ok(())
-    }
-
-    /// Cancels a job that keeps every slot busy, and measures until no Blender of theirs is left.
-    fn cancel(&mut self, number: usize) -> anyhow::Result<()> {
-        self.injections[number].times = 0;
-        if !self.queue.knows(Scene::Slow) {
-            return Ok(());
-        }
-        let job = self.queue.submit_slow(SLOW_FRAMES)?;
-        let working = |report: &serde_json::Value| {
-            let batches = report["batches"].as_array().into_iter().flatten();
-            let named = batches.filter(|batch| !batch["frameInWork"].is_null());
-            named.filter_map(|batch| batch["agent"].as_str().map(str::to_owned)).collect::<Vec<_>>()
-        };
-        let deadline = Instant::now() + CANCEL.0;
-        let mut at_work = Vec::new();
-        while Instant::now() < deadline && at_work.len() < usize::try_from(SLOW_FRAMES)? {
-            interrupt::pause(GLANCE)?;
-            at_work = working(&self.queue.client.get_json(&job.path())?);
-        }
-        let mut blenders = Vec::new();
-        for agent in self.agents.iter().filter(|agent| at_work.contains(&agent.name)) {
-            // With fewer batches than slots, it is not known which Blender has one.
-            let own = agent.blenders()?;
-            if own.len() == at_work.iter().filter(|name| **name == agent.name).count() {
-                blenders.extend(own);
-            }
-        }
-        let start = Instant::now();
-        match self.queue.cancel(&job)? {
-            200..=299 => {}
-            status => self.problems.push(format!("the cancellation of job {} is answered by {status}", job.id)),
-        }
-        let orchestrator = &self.orchestrator;
-        while blenders.iter().any(|blender| orchestrator.is_ours(*blender)) {
-            if start.elapsed() > CANCEL.1 {
-                self.problems.push(format!("a Blender still works for the cancelled job {}", job.id));
-                return Ok(());
-            }
-            interrupt::pause(Duration::from_millis(10))?;
-        }
-        let injection = &mut self.injections[number];
-        injection.times = 1;
-        injection.took = (!blenders.is_empty()).then(|| start.elapsed().as_secs_f64());
-        Ok(())
-    }
-
-    /// What is done all the time: nobody ends by themselves, no Blender outlives its agent, there is work, and full disks
-    /// stay full.
-    fn look_after(&mut self) -> anyhow::Result<()> {
-        self.must_live()?;
-        self.see_what_was_spoilt();
-        let orchestrator = &self.orchestrator;
-        self.orphans.retain(|(blender, _)| orchestrator.is_ours(*blender));
-        let (late, in_time) = self.orphans.drain(..).partition(|(_, since)| since.elapsed() > ORPHAN);
-        self.orphans = in_time;
-        let late: Vec<_> = late;
-        for (blender, _) in late {
-            self.problems.push(format!("Blender {blender} outlives its killed agent by {} s", ORPHAN.as_secs()));
-        }
-        if self.topped_up.elapsed() > TOPPING_UP {
-            self.topped_up = Instant::now();
-            if let Some(disks) = &self.disks {
-                self.full.iter().try_for_each(|whose| disks.of(*whose).fill()).context("filling a disk")?;
-            }
-        }
-        if !self.orchestrator_is_hit && self.fed.elapsed() > FEEDING {
-            self.fed = Instant::now();
-            self.queue.feed()?;
-        }
-        Ok(())
-    }
-
-    /// Starts again whoever has ended by themselves, and keeps in mind that they did.
-    fn must_live(&mut self) -> anyhow::Result<()> {
-        if let Some(status) = self.orchestrator.ended()? {
-            self.problems.push(format!("{} the orchestrator ended by itself ({status})", Moment::now()));
-            self.start_orchestrator()?;
-        }
-        let draining: Vec<_> = self.draining();
-        for (number, agent) in self.agents.iter_mut().enumerate().filter(|(number, _)| !draining.contains(number)) {
-            if let Some(status) = agent.ended()? {
-                self.problems.push(format!("{} agent {} ended by itself ({status})", Moment::now(), CAST[number].0));
-                agent.start()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The agents that have been asked to leave. Whoever was killed is not there to end.
-    fn draining(&self) -> Vec<usize> {
-        let drained = self.injections.iter().filter(|it| it.kind == Kind::DrainAgent && it.end == it.begin);
-        drained.map(|injection| injection.agent).collect()
     }
 
     /// Waits until every job is completed.

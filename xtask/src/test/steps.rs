@@ -132,7 +132,7 @@ fn doc(workspace: &Workspace) -> anyhow::Result<Outcome> {
 
 fn python(workspace: &Workspace) -> anyhow::Result<Outcome> {
     let mut files = Vec::new();
-    for folder in ["agent", "client", "deploy", "xtask"] {
+    for folder in ["agent", "client", "deploy", "shared", "xtask"] {
         tools::files_ending(&workspace.root.join(folder), "py", &mut files)?;
     }
     passes(Command::new(bpy::interpreter(workspace)?).args(["-c", PARSE]).args(files))?;

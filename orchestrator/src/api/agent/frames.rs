@@ -94,23 +94,21 @@ async fn take_in(
 }
 
 /// Shows a frame in its job's folder and records it: a frame that is done is always there. If it is not to be recorded after
-/// all, what was there before is shown again.
+/// all, what was there before is shown again, be it another frame's: those of a few scenes have names in common.
 async fn show_and_record(app: &App, rendered: RenderedFrame) -> Result<UploadOutcome, Failed> {
     let RenderedFrame { lease, job, frame, generation, .. } = rendered;
-    let _turn = app.blobs.turn(job, frame).await;
+    let names: Vec<_> = rendered.files.iter().map(|file| file.name.clone()).collect();
+    let _turn = app.blobs.turn(job, frame, &names).await;
     if let Some(outcome) = app.store.foresee(lease, job, frame, generation).await? {
         return Ok(outcome);
     }
     let folder = app.blobs.folder_of(job, app.store.job_label(job).await?.name.as_deref());
     let outputs = rendered.files.iter().map(|file| (file.name.clone(), file.blob_key.clone())).collect();
     app.blobs.show(folder.clone(), outputs).await?;
-    let shown = rendered.files.iter().map(|file| file.name.clone()).collect();
     let outcome = app.store.record(rendered).await;
     if !matches!(outcome, Ok(UploadOutcome::Recorded)) {
-        app.blobs.hide(folder.clone(), shown).await?;
-        if let Some(kept) = app.store.frame(job, frame).await? {
-            app.blobs.show(folder, kept.outputs()).await?;
-        }
+        app.blobs.hide(folder.clone(), names.clone()).await?;
+        app.blobs.show(folder, app.store.files_named(job, names.clone()).await?).await?;
     }
     Ok(outcome?)
 }

@@ -146,14 +146,26 @@ impl Bench {
     }
 
     pub(super) async fn deliver(&self, lease: &Lease, number: i64) -> Result<UploadOutcome, StoreError> {
-        let file = StoredFile {
-            name: format!("{number}.png").parse().unwrap(),
-            blob_key: format!("frames/{}/{number}.png", lease.id),
+        self.record(lease, number, vec![Self::stored_file(lease, number, &format!("{number}.png"))]).await
+    }
+
+    pub(super) fn stored_file(lease: &Lease, number: i64, name: &str) -> StoredFile {
+        StoredFile {
+            name: name.parse().unwrap(),
+            blob_key: format!("frames/{}/{number}/{name}", lease.id),
             size_bytes: 1,
             sha256: Sha256Digest::of(b"pixels"),
             width: 1,
             height: 1,
-        };
+        }
+    }
+
+    pub(super) async fn record(
+        &self,
+        lease: &Lease,
+        number: i64,
+        files: Vec<StoredFile>,
+    ) -> Result<UploadOutcome, StoreError> {
         let rendered = RenderedFrame {
             lease: lease.id,
             job: lease.job,
@@ -161,7 +173,7 @@ impl Bench {
             generation: lease.generation,
             render_ms: 100,
             peak_memory_bytes: None,
-            files: vec![file],
+            files,
             thumbnail_key: None,
         };
         self.store.record(rendered).await

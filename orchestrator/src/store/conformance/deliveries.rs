@@ -21,6 +21,22 @@ pub(in crate::store) async fn a_frame_is_recorded_once(bench: Bench) {
     assert_eq!(bench.job(job).await.agents[0].frames, 1);
 }
 
+pub(in crate::store) async fn of_files_with_one_name_the_latest_is_told(bench: Bench) {
+    let job = bench.submit(1, 4, 4).await;
+    let agent = bench.agent().await;
+    let lease = bench.lease(agent).await;
+    for (number, names) in [(2, ["shared.png", "2.png"]), (1, ["shared.png", "1.png"])] {
+        let files = names.map(|name| Bench::stored_file(&lease, number, name)).to_vec();
+        assert_eq!(bench.record(&lease, number, files).await.unwrap(), UploadOutcome::Recorded);
+    }
+    let ask = |names: [&str; 3]| names.map(|name| name.parse().unwrap()).to_vec();
+    let key = |number: i64, name: &str| Bench::stored_file(&lease, number, name).blob_key;
+    let named = bench.store.files_named(job, ask(["2.png", "none.png", "shared.png"])).await.unwrap();
+    let expected = [("2.png", key(2, "2.png")), ("shared.png", key(1, "shared.png"))];
+    assert_eq!(named, expected.map(|(name, key)| (name.parse().unwrap(), key)));
+    assert_eq!(bench.store.files_named(JobId::generate(), ask(["1.png", "2.png", "shared.png"])).await.unwrap(), []);
+}
+
 pub(in crate::store) async fn an_ended_lease_can_still_deliver(bench: Bench) {
     let job = bench.submit(1, 3, 5).await;
     let agent = bench.agent().await;
@@ -90,7 +106,7 @@ pub(in crate::store) async fn jobs_under_way_name_their_files(bench: Bench) {
         if lease.job != untouched {
             bench.deliver(&lease, 1).await.unwrap();
         }
-        keys.insert(lease.job, ("1.png".parse().unwrap(), format!("frames/{}/1.png", lease.id)));
+        keys.insert(lease.job, ("1.png".parse().unwrap(), Bench::stored_file(&lease, 1, "1.png").blob_key));
     }
     let files = |job, outputs| JobFiles { job, name: None, outputs, others: vec![] };
     let expected =

@@ -47,6 +47,7 @@ cases! {
     only_known_agents_in_their_present_life_are_served
     a_scene_must_be_kept_before_it_is_rendered
     a_frame_is_recorded_once
+    of_files_with_one_name_the_latest_is_told
     an_ended_lease_can_still_deliver
     a_late_frame_takes_the_work_from_its_new_holder
     a_frame_must_be_the_lease_s

@@ -3,6 +3,7 @@
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, LeaseId};
 use haywain_shared::job::{EventKind, RecordedFrame};
+use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{OutputFile, UploadOutcome};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
@@ -46,6 +47,9 @@ const ONE: &str = "/* one recorded frame */
 const FILES: &str = "/* files of a frame */
     SELECT name, blob_key, size_bytes, sha256, width, height FROM frame_files
     WHERE job_id = ?1 AND frame = ?2 AND generation = ?3 ORDER BY position";
+const NAMED: &str = "/* latest file of a name */
+    SELECT blob_key FROM frame_files JOIN frames USING (job_id, frame, generation)
+    WHERE frame_files.job_id = ?1 AND name = ?2 ORDER BY place DESC LIMIT 1";
 
 /// The lease that a frame is delivered under, if it can be: the job is its job, and the frame was in its batch.
 pub(super) async fn lease_of(
@@ -219,6 +223,28 @@ pub(super) async fn one(readers: &SqlitePool, job: JobId, frame: FrameNumber) ->
         Some(row) => kept(&mut reading, job, &row).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// Of each of these names the key of the file that was recorded last, where there is one.
+pub(super) async fn files_named(
+    readers: &SqlitePool,
+    job: JobId,
+    names: Vec<RelativePath>,
+) -> Result<Vec<(RelativePath, String)>, StoreError> {
+    let mut reading = readers.begin().await.map_err(database_error)?;
+    let mut found = Vec::new();
+    for name in names {
+        let row = sqlx::query(NAMED)
+            .bind(&job.as_bytes()[..])
+            .bind(name.as_str().to_owned())
+            .fetch_optional(&mut *reading)
+            .await
+            .map_err(database_error)?;
+        if let Some(row) = row {
+            found.push((name, text(&row, "blob_key")?));
+        }
+    }
+    Ok(found)
 }
 
 async fn kept(conn: &mut SqliteConnection, job: JobId, row: &SqliteRow) -> Result<KeptFrame, StoreError> {

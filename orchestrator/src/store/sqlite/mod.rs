@@ -6,24 +6,26 @@ mod attempts;
 mod backups;
 mod blobs;
 mod columns;
+mod company;
 mod control;
 mod events;
 mod frames;
 mod grants;
 mod jobs;
 mod leases;
+mod memory;
 mod removal;
 mod renewals;
 mod report;
 mod scenes;
+mod schema;
 mod shelves;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,20 +34,20 @@ use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
 use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlSafeStr as _, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlitePool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::agents::Attendance;
 use self::columns::database_error;
-use self::grants::Company;
+use self::memory::Memory;
 use self::writer::Writer;
-use super::presence::{Life, Presence};
+use super::presence::Life;
 use super::terms::Terms;
 use super::{
     AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
@@ -53,9 +55,6 @@ use super::{
 };
 use crate::blobs::JobFiles;
 use crate::clock::Clock;
-
-/// Heartbeats that an agent misses before its frames are begun elsewhere.
-const MISSED_HEARTBEATS: u32 = 2;
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -81,26 +80,6 @@ pub struct SqliteStore {
     times: LeaseTimes,
 }
 
-/// What is not on disk: leases' terms, agents' presence, and the bell for those who wait for work.
-struct Memory {
-    terms: Mutex<Terms>,
-    presence: Mutex<Presence>,
-    work: watch::Sender<()>,
-    events: watch::Sender<()>,
-    /// When the wall's clock was last looked at for frames and agents whose time has come.
-    last_look_ms: AtomicI64,
-}
-
-impl Memory {
-    fn terms(&self) -> MutexGuard<'_, Terms> {
-        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn presence(&self) -> MutexGuard<'_, Presence> {
-        self.presence.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl SqliteStore {
     /// Opens the queue in `file`, making or upgrading it as needed. Live leases from before get a full TTL. The writer
     /// becomes one of `tasks`; `gone` is cancelled when it has ended.
@@ -118,7 +97,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         let mut conn = options.clone().connect().await.map_err(database_error)?;
-        migrate(&mut conn).await?;
+        schema::migrate(&mut conn).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.read_only(true))
@@ -126,79 +105,10 @@ impl SqliteStore {
             .map_err(database_error)?;
         let mut terms = Terms::new(times.ttl, clock.steady());
         leases::take_over(&mut conn, &mut terms, clock.steady()).await?;
-        let memory = Arc::new(Memory {
-            terms: Mutex::new(terms),
-            presence: Mutex::new(Presence::default()),
-            work: watch::Sender::new(()),
-            events: watch::Sender::new(()),
-            last_look_ms: AtomicI64::new(clock.unix_ms()),
-        });
+        let memory = Arc::new(Memory::new(terms, clock.unix_ms()));
         let writer = Writer::start(conn, Arc::clone(&memory), Arc::clone(&clock), tasks, gone);
         Ok(Self { writer, readers, memory, clock, times })
     }
-}
-
-impl SqliteStore {
-    /// The moment on the steady clock after which an agent must have been heard of to be there.
-    fn lately(&self) -> Duration {
-        self.clock.steady().saturating_sub(self.times.ttl)
-    }
-
-    /// Who else could take what `agent` does not.
-    async fn company(&self, agent: AgentId) -> Result<Company, StoreError> {
-        let working = agents::working(&self.readers, self.clock.unix_ms()).await?;
-        let since = self.lately();
-        let presence = self.memory.presence();
-        let others = presence.others(agent, since).iter().filter(|other| working.contains(other)).count();
-        Ok(Company { slots: presence.slots(agent, since), others })
-    }
-
-    /// A frame of an agent that has missed two heartbeats, for the agent that asks and has nothing else to do.
-    async fn backup(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError> {
-        let suspects = self.memory.terms().silent(ask.agent, self.clock.steady().saturating_sub(self.silence()));
-        if suspects.is_empty() {
-            return Ok(None);
-        }
-        self.writer.write(move |tx| Box::pin(backups::grant(tx, ask, suspects))).await
-    }
-
-    /// How long an agent says nothing before its frames are begun elsewhere.
-    fn silence(&self) -> Duration {
-        MISSED_HEARTBEATS * self.times.heartbeat
-    }
-
-    /// Wakes those who wait for work when time itself has made some: a frame that was picky takes any agent now, an
-    /// agent has been forgiven, or one has fallen silent.
-    async fn ring_for_what_is_due(&self) -> Result<(), StoreError> {
-        let now_ms = self.clock.unix_ms();
-        let last_ms = self.memory.last_look_ms.swap(now_ms, Ordering::Relaxed);
-        let fell_silent = {
-            let terms = self.memory.terms();
-            let (last, now) = (terms.last_sweep(), self.clock.steady());
-            terms.fell_silent(last.saturating_sub(self.silence()), now.saturating_sub(self.silence()))
-        };
-        if fell_silent
-            || shelves::came_due(&self.readers, last_ms, now_ms).await?
-            || agents::came_back(&self.readers, last_ms, now_ms).await?
-        {
-            self.memory.work.send_replace(());
-        }
-        Ok(())
-    }
-}
-
-async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let start = Migration::new(
-        1,
-        "start".into(),
-        MigrationType::Simple,
-        include_str!("../../../migrations/0001_start.sql").into_sql_str(),
-        false,
-    );
-    Migrator::with_migrations(vec![start])
-        .run_direct(None, conn, false)
-        .await
-        .map_err(|error| StoreError::Unavailable(format!("upgrading the queue's database: {error}")))
 }
 
 #[async_trait]
@@ -315,6 +225,14 @@ impl Store for SqliteStore {
 
     async fn frame(&self, job: JobId, frame: FrameNumber) -> Result<Option<KeptFrame>, StoreError> {
         frames::one(&self.readers, job, frame).await
+    }
+
+    async fn files_named(
+        &self,
+        job: JobId,
+        names: Vec<RelativePath>,
+    ) -> Result<Vec<(RelativePath, String)>, StoreError> {
+        frames::files_named(&self.readers, job, names).await
     }
 
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError> {

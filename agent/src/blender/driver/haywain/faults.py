@@ -5,7 +5,7 @@ import re
 import bpy
 
 from haywain.blendfile import OWN_VERSION
-from haywain.needs import external_files, is_present, node_tree_of, rendered_datablocks, sequencer_of
+from haywain.needs import external_files, in_few_words, is_present, node_tree_of, rendered_datablocks, sequencer_of
 from haywain.scripts import broken_drivers
 from haywain.simulations import unbaked
 
@@ -40,7 +40,7 @@ def missing_files(scene, mapping):
     """Without a texture Blender renders on, in magenta, and says nothing: so the files are looked for first."""
     missing = {mapping.name_of(file[0]) for file in external_files(scene) if not is_present(*file)}
     if missing:
-        yield (f"Scene '{scene.name}' renders with files that are not there: {listed(missing)}: submit the scene together "
+        yield (f"Scene '{scene.name}' renders with files that are not there: {listed(in_few_words(missing))}: submit the scene together "
                "with its files (`haywain submit` finds them), or allow missing files")
 
 

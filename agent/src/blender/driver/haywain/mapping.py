@@ -9,6 +9,8 @@ import os
 
 import bpy
 
+from haywain import nodepaths
+from haywain.images import point_image
 from haywain.needs import point_caches
 from haywain.places import Places, sibling_pattern
 
@@ -66,6 +68,10 @@ class Mapping:
     def apply(self):
         """Maps every path of the scene that is open."""
         self._map_libraries()
+        for image in list(bpy.data.images):
+            new = self.mapped(image.filepath_raw, image.library) if has_file(image) else None
+            if new is not None:
+                point_image(image, new)
         for owner, name, library in (*datablock_paths(), *modifier_paths(), *cache_paths(), *node_paths(),
                                      *strip_paths()):
             new = self.mapped(getattr(owner, name), library)
@@ -122,12 +128,12 @@ def same_file(one, other):
     return os.path.normpath(one) == os.path.normpath(other)
 
 
+def has_file(image):
+    return not image.packed_file and image.source in ("FILE", "SEQUENCE", "MOVIE", "TILED")
+
+
 def datablock_paths():
-    """(owner, property, library that it is relative to) of the files that datablocks stand for."""
-    for image in bpy.data.images:
-        if not image.packed_file and image.source in ("FILE", "SEQUENCE", "MOVIE", "TILED"):
-            # Raw: the other one looks at once which tiles there are, and forgets those that are missing.
-            yield image, "filepath_raw", image.library
+    """(owner, property, library that it is relative to) of the files that datablocks stand for, images apart."""
     for media in (*bpy.data.sounds, *bpy.data.fonts, *bpy.data.volumes):
         if not media.packed_file:
             yield media, "filepath", media.library
@@ -156,6 +162,8 @@ def modifier_paths():
                 yield bake, "directory", item.library
             if modifier.type == "FLUID" and modifier.domain_settings:
                 yield modifier.domain_settings, "cache_directory", item.library
+            if modifier.type == "NODES":
+                yield from ((owner, key, item.library) for owner, key in nodepaths.modifier_paths(modifier))
 
 
 def cache_paths():
@@ -182,12 +190,11 @@ def node_trees():
 
 def node_paths():
     for tree, owner in node_trees():
-        for node in tree.nodes:
-            if getattr(node, "mode", None) == "EXTERNAL" and hasattr(node, "filepath"):
-                yield node, "filepath", owner.library
-            for socket in node.inputs:
-                if socket.bl_idname == "NodeSocketStringFilePath":
-                    yield socket, "default_value", owner.library
+        for _, holder, name in nodepaths.tree_paths(tree):
+            yield holder, name, owner.library
+        for item in nodepaths.interface_of(tree):
+            if getattr(item, "subtype", "") == "FILE_PATH":
+                yield item, "default_value", owner.library
 
 
 def strip_paths():

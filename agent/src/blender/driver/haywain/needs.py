@@ -6,6 +6,10 @@ import re
 
 import bpy
 
+from haywain.nodepaths import modifier_paths, tree_paths
+from haywain.places import sibling_key
+from haywain.views import view_paths
+
 
 def sequencer_of(scene):
     """The sequence editor, if it is what makes the picture: with it on, one strip to see is enough."""
@@ -64,12 +68,10 @@ def media_read_by(owner, scene, uses):
         yield from (socket.default_value for socket in node.inputs if socket.type == "IMAGE")
 
 
-def paths_of(media):
+def paths_of(media, render):
     """(path as the file has it, whether any file of its sequence will do) of what is not packed."""
     if getattr(media, "packed_file", None) or getattr(media, "packed_files", None):
         return
-    if getattr(media, "use_multiview", False):
-        return  # A file per view, under names that the path does not spell out.
     source = getattr(media, "source", "FILE")
     if source == "TILED":
         for tile in media.tiles:
@@ -77,26 +79,48 @@ def paths_of(media):
             path = media.filepath.replace("<UDIM>", str(tile.number))
             yield path.replace("<UVTILE>", f"u{column + 1}_v{row + 1}"), False
     elif source in ("FILE", "SEQUENCE", "MOVIE") and media.filepath != "<builtin>":
-        yield media.filepath or media.name, source == "SEQUENCE" or getattr(media, "is_sequence", False)
+        path, is_sequence = media.filepath or media.name, source == "SEQUENCE" or getattr(media, "is_sequence", False)
+        views = view_paths(media, path, render) if isinstance(media, bpy.types.Image) else (path,)
+        yield from ((view, is_sequence) for view in views)
 
 
 def loose_paths_of(owner, scene):
     """The files and folders that a datablock names without a datablock for them: IES lights, OSL scripts, caches."""
-    for node in live_nodes(owner, scene):
-        if getattr(node, "mode", None) == "EXTERNAL":
-            yield node.filepath
+    live = live_nodes(owner, scene)
+    if live:
+        yield from (getattr(holder, name) for node, holder, name in tree_paths(node_tree_of(owner)) if node in live)
     if isinstance(owner, bpy.types.Object):
         for modifier in owner.modifiers:
-            if modifier.type == "MESH_CACHE" and modifier.show_render:
-                yield modifier.filepath
-            domain = modifier.domain_settings if modifier.type == "FLUID" else None
-            if domain and domain.has_cache_baked_data:
-                yield domain.cache_directory
-        yield from (cache.filepath for cache in point_caches(owner) if cache.use_external)
-    elif isinstance(owner, bpy.types.Scene) and owner.rigidbody_world:
-        cache = owner.rigidbody_world.point_cache
-        if cache and cache.use_external:
-            yield cache.filepath
+            if modifier.show_render:
+                yield from paths_of_modifier(modifier)
+        yield from map(folder_of_points, point_caches(owner))
+    elif isinstance(owner, bpy.types.Scene):
+        world = owner.rigidbody_world
+        yield from map(folder_of_points, filter(None, [world and world.point_cache]))
+    elif isinstance(owner, bpy.types.Camera) and getattr(owner, "custom_mode", None) == "EXTERNAL":
+        yield owner.custom_filepath if owner.type == "CUSTOM" else None
+
+
+def paths_of_modifier(modifier):
+    """The files of a modifier that is rendered. Whether the nodes of one are baked cannot be seen: those are not asked for."""
+    if modifier.type == "MESH_CACHE" or (modifier.type == "MULTIRES" and modifier.is_external):
+        yield modifier.filepath
+    elif modifier.type == "OCEAN" and modifier.is_cached:
+        yield modifier.filepath
+    elif modifier.type == "FLUID" and modifier.domain_settings and modifier.domain_settings.has_cache_baked_data:
+        yield modifier.domain_settings.cache_directory
+    elif modifier.type == "NODES":
+        yield from (getattr(holder, name) for holder, name in modifier_paths(modifier))
+
+
+def folder_of_points(cache):
+    """The folder that a simulation is read from, if it is from one. Blender makes its own beside the file."""
+    if cache.use_external:
+        return cache.filepath
+    if not (cache.use_disk_cache and cache.is_baked):
+        return None
+    file = cache.id_data.library.filepath if cache.id_data.library else bpy.data.filepath
+    return "//blendcache_" + os.path.splitext(os.path.basename(bpy.path.abspath(file)))[0]
 
 
 def point_caches(item):
@@ -109,13 +133,15 @@ def point_caches(item):
     yield from (system.point_cache for system in item.particle_systems)
 
 
-def strip_paths(editor):
+def strip_paths(editor, render):
+    """The files of an edit, those of every view."""
     for strip in editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all:
         if strip.type == "MOVIE" and not strip.mute:
-            yield strip.filepath
+            yield from view_paths(strip, strip.filepath, render)
         elif strip.type == "IMAGE" and not strip.mute:
             folder = re.sub(r"(?<=[^/\\])[/\\]+$", "", strip.directory)  # It may end with more slashes than one.
-            yield from (os.path.join(folder, element.filename) for element in strip.elements)
+            for element in strip.elements:
+                yield from view_paths(strip, os.path.join(folder, element.filename), render)
 
 
 def external_files(scene):
@@ -126,13 +152,13 @@ def external_files(scene):
             yield library.filepath, None, False  # A nested one too is told as the main file sees it.
     for owner in reached:
         for media in filter(None, media_read_by(owner, scene, uses)):
-            for path, is_sequence in paths_of(media):
+            for path, is_sequence in paths_of(media, scene.render):
                 yield path, media.library, is_sequence
-        for path in loose_paths_of(owner, scene):
+        for path in filter(None, loose_paths_of(owner, scene)):
             yield path, owner.library, False
     editor = sequencer_of(scene)
     if editor:
-        for path in strip_paths(editor):
+        for path in strip_paths(editor, scene.render):
             yield path, scene.library, False
 
 
@@ -149,3 +175,12 @@ def is_present(path, library, is_sequence):
         return False
     sibling = re.compile(re.escape(numbered.group(1)) + r"\d+" + re.escape(numbered.group(2)))
     return any(sibling.fullmatch(other) for other in os.listdir(folder))
+
+
+def in_few_words(names):
+    """Names in order; many that differ in their last number alone are told as one."""
+    alike = collections.defaultdict(list)
+    for name in sorted(names):
+        alike[sibling_key(name)].append(name)
+    return [told for group in alike.values()
+            for told in (group if len(group) < 3 else [f"{group[0]} … {group[-1]} ({len(group)} files)"])]

@@ -41,6 +41,27 @@ def overheard():
             os.write(2, heard().encode("utf-8"))
 
 
+@contextlib.contextmanager
+def before_evaluation(prepare):
+    """Has Blender call `prepare` when a file has been read, and nothing has been computed from it that could go stale."""
+    errors = []
+
+    @bpy.app.handlers.persistent
+    def called(*_):
+        try:
+            prepare()
+        except Exception as error:  # Blender would print it and go on.
+            errors.append(error)
+
+    bpy.app.handlers.load_post.append(called)
+    try:
+        yield
+    finally:
+        bpy.app.handlers.load_post.remove(called)
+    if errors:
+        raise errors[0]
+
+
 # What Blender says of a file that it cannot open, and what that most often means.
 OPEN_HINTS = (
     ("Missing DNA block", "it is cut off or damaged, submit it again"),
@@ -74,9 +95,9 @@ class Opened:
     def _load(self):
         """Loads the file as it will be rendered, but for what the job sets."""
         path = self._command["path"]
-        self.chatter = load(path, self.scripts_allowed)
         self.mapping = Mapping(self._command.get("root") or os.path.dirname(path), self._command.get("places", []))
-        self.mapping.apply()
+        with before_evaluation(self.mapping.apply):
+            self.chatter = load(path, self.scripts_allowed)
         self.scene = self.player = None
 
     def prepare(self, work_folder):

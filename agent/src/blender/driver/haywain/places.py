@@ -72,6 +72,12 @@ def sibling_pattern(name):
     return re.compile(with_view)
 
 
+def sibling_key(path):
+    """Equal for the paths of files that differ in the last number of their names alone."""
+    at = max(path.rfind("/"), path.rfind("\\")) + 1
+    return path[:at] + re.sub(r"\d+(?=\D*$)", "#", path[at:])
+
+
 class Places:
     """The places of one scene."""
 

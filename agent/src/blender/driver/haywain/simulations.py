@@ -4,6 +4,7 @@ A frame of an unbaked simulation depends on those before it: jumped to, it diffe
 `-a` render does not play rigid and soft bodies, as it evaluates for the render alone; `frame_set` plays everything.
 """
 
+import ctypes
 import os
 
 import bpy
@@ -51,7 +52,7 @@ def simulated_parts(item, scene):
                 if surface.is_active and surface.surface_format != "IMAGE":
                     yield f"'{surface.name}' of '{item.name}'", surface.point_cache, surface.point_cache.is_baked
         elif modifier.type == "NODES" and modifier.node_group and has_simulation_zone(modifier.node_group, set()):
-            yield f"the simulation nodes of {name}", None, is_baked_on_disk(modifier)
+            yield f"the simulation nodes of {name}", None, are_zones_baked(modifier)
     for system in item.particle_systems:
         if is_simulated(system, scene):
             yield f"'{system.name}' of '{item.name}'", system.point_cache, system.point_cache.is_baked
@@ -66,17 +67,35 @@ def has_simulation_zone(tree, seen):
                for node in tree.nodes)
 
 
-def is_baked_on_disk(modifier):
-    """Whether every simulation of a geometry nodes modifier has a bake: packed into the file, or a folder with its frames."""
+# Where Blender 4.3 to 5.0 keep the pointer to what is packed in a `NodesModifierBake` (its DNA, in `DNA_modifier_types.h`).
+PACKED_BAKE_AT = 48
+
+
+def is_packed(bake):
+    """Whether a bake lies in the file. Python is not told, and it is the default: so the memory itself is looked at.
+
+    The structure begins with the bake's id: where that does not hold, it is another one than is known here.
+    """
+    start = bake.as_pointer()
+    if bpy.app.version < (4, 3, 0) or ctypes.c_int32.from_address(start).value != bake.bake_id:
+        return False
+    return ctypes.c_void_p.from_address(start + PACKED_BAKE_AT).value is not None
+
+
+def bake_folder(modifier, bake):
+    if bake.use_custom_path:
+        return bake.directory
+    shared = getattr(modifier, "bake_directory", "") or getattr(modifier, "simulation_bake_directory", "")
+    return shared and os.path.join(shared, str(bake.bake_id))
+
+
+def are_zones_baked(modifier):
+    """Whether each simulation zone of a geometry nodes modifier has a bake, in the file or in a folder with its frames."""
     bakes = [bake for bake in getattr(modifier, "bakes", ()) if bake.node and bake.node.type == "SIMULATION_OUTPUT"]
 
     def is_there(bake):
-        if getattr(bake, "bake_target", "") == "PACKED":
-            return True  # What was baked so is in the file; whether anything was cannot be seen.
-        own = bake.directory if bake.use_custom_path else ""
-        folder = own or os.path.join(modifier.bake_directory or "", str(bake.bake_id)) if hasattr(
-            modifier, "bake_directory") else own
-        return bool(folder) and os.path.isdir(os.path.join(bpy.path.abspath(folder), "meta"))
+        folder = bake_folder(modifier, bake)
+        return is_packed(bake) or (folder and os.path.isdir(os.path.join(bpy.path.abspath(folder), "meta")))
 
     return bool(bakes) and all(is_there(bake) for bake in bakes)
 

@@ -1,0 +1,62 @@
+//! Who is there and who has fallen silent, by what is on disk and what is in memory together.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use haywain_shared::ids::AgentId;
+
+use super::grants::Company;
+use super::{SqliteStore, agents, backups, shelves};
+use crate::store::{Lease, LeaseAsk, StoreError};
+
+/// Heartbeats that an agent misses before its frames are begun elsewhere.
+const MISSED_HEARTBEATS: u32 = 2;
+
+impl SqliteStore {
+    /// The moment on the steady clock after which an agent must have been heard of to be there.
+    pub(super) fn lately(&self) -> Duration {
+        self.clock.steady().saturating_sub(self.times.ttl)
+    }
+
+    /// Who else could take what `agent` does not.
+    pub(super) async fn company(&self, agent: AgentId) -> Result<Company, StoreError> {
+        let working = agents::working(&self.readers, self.clock.unix_ms()).await?;
+        let since = self.lately();
+        let presence = self.memory.presence();
+        let others = presence.others(agent, since).iter().filter(|other| working.contains(other)).count();
+        Ok(Company { slots: presence.slots(agent, since), others })
+    }
+
+    /// A frame of an agent that has missed two heartbeats, for the agent that asks and has nothing else to do.
+    pub(super) async fn backup(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError> {
+        let suspects = self.memory.terms().silent(ask.agent, self.clock.steady().saturating_sub(self.silence()));
+        if suspects.is_empty() {
+            return Ok(None);
+        }
+        self.writer.write(move |tx| Box::pin(backups::grant(tx, ask, suspects))).await
+    }
+
+    /// How long an agent says nothing before its frames are begun elsewhere.
+    fn silence(&self) -> Duration {
+        MISSED_HEARTBEATS * self.times.heartbeat
+    }
+
+    /// Wakes those who wait for work when time itself has made some: a frame that was picky takes any agent now, an
+    /// agent has been forgiven, or one has fallen silent.
+    pub(super) async fn ring_for_what_is_due(&self) -> Result<(), StoreError> {
+        let now_ms = self.clock.unix_ms();
+        let last_ms = self.memory.last_look_ms.swap(now_ms, Ordering::Relaxed);
+        let fell_silent = {
+            let terms = self.memory.terms();
+            let (last, now) = (terms.last_sweep(), self.clock.steady());
+            terms.fell_silent(last.saturating_sub(self.silence()), now.saturating_sub(self.silence()))
+        };
+        if fell_silent
+            || shelves::came_due(&self.readers, last_ms, now_ms).await?
+            || agents::came_back(&self.readers, last_ms, now_ms).await?
+        {
+            self.memory.work.send_replace(());
+        }
+        Ok(())
+    }
+}
