@@ -44,7 +44,6 @@ mod tests {
 
     #[test]
     fn an_agent_gets_what_it_can_render() {
-        use Scripts::{Allowed, Blocked};
         let facts = |scripts, addons: &[&str]| AgentFacts {
             slots: 1,
             machine: MachineFacts { os: String::new(), arch: String::new(), logical_cores: 1, memory_bytes: 0 },
