@@ -182,6 +182,7 @@ impl Parts {
             self;
         let scripts = introduction.abilities.scripts;
         let stop = leaving.stopping().clone();
+        let agent_id = introduction.identity.agent_id;
         let link = Link::new(client.clone(), introduction, stop.clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
@@ -205,7 +206,8 @@ impl Parts {
             let _ = reports.send(Report::Frame(parcel));
         }
         let farewell_over = CancellationToken::new();
-        let courier = Courier { client, outbox: outbox.clone(), book: book.clone(), stop: farewell_over.clone() };
+        let courier =
+            Courier { agent_id, client, outbox: outbox.clone(), book: book.clone(), stop: farewell_over.clone() };
         let mut courier = tasks.spawn(courier.run(to_deliver));
         let workshop = Workshop {
             link: link.clone(),

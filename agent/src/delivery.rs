@@ -3,10 +3,10 @@
 
 use haywain_shared::cause::Cause;
 use haywain_shared::client::{AgentClient, CallError};
-use haywain_shared::ids::LeaseId;
-use haywain_shared::inspection::Inspection;
+use haywain_shared::ids::{AgentId, LeaseId};
+use haywain_shared::inspection::{Inspection, InspectionFailure};
 use haywain_shared::problem::ProblemKind;
-use haywain_shared::protocol::{FailureReport, ReleaseRequest};
+use haywain_shared::protocol::{FailureReport, InspectionFailureReport, ReleaseRequest};
 use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::SceneId;
 use tokio::sync::{mpsc, oneshot};
@@ -29,6 +29,8 @@ pub enum Report {
     Release(LeaseId, ReleaseRequest),
     /// A scene was opened whose content nobody knew.
     Inspection(SceneId, Box<Inspection>),
+    /// Somebody wants to know what is in a scene, and it can't be said here.
+    NoInspection(SceneId, InspectionFailure),
     /// Nothing more will come of this lease.
     BatchDone(LeaseId),
     /// Whoever waits for it knows that everything before it has been told.
@@ -37,6 +39,8 @@ pub enum Report {
 
 /// Whoever delivers.
 pub struct Courier {
+    /// Whose it is.
+    pub agent_id: AgentId,
     /// The calls.
     pub client: AgentClient,
     /// Where frames wait.
@@ -63,11 +67,12 @@ impl Courier {
                 }
                 Report::Inspection(scene, inspection) => {
                     let told = self.tell(|| self.client.inspected(scene, &inspection)).await;
-                    told.map(|answer| {
-                        if let Err(error) = answer {
-                            tracing::warn!(%scene, %error, "the orchestrator does not take the inspection");
-                        }
-                    })
+                    told.map(|answer| log_untaken(scene, answer))
+                }
+                Report::NoInspection(scene, failure) => {
+                    let report = InspectionFailureReport { agent_id: self.agent_id, failure };
+                    let told = self.tell(|| self.client.not_inspected(scene, &report)).await;
+                    told.map(|answer| log_untaken(scene, answer))
                 }
                 Report::BatchDone(lease) => {
                     let told = self.tell(|| self.client.complete(lease)).await;
@@ -147,5 +152,11 @@ struct Stopped;
 fn log_refusal(what: &str, lease: LeaseId, answer: Result<(), CallError>) {
     if let Err(error) = answer {
         tracing::warn!(%lease, what, %error, "the orchestrator does not want to know");
+    }
+}
+
+fn log_untaken(scene: SceneId, answer: Result<(), CallError>) {
+    if let Err(error) = answer {
+        tracing::warn!(%scene, %error, "the orchestrator does not take the inspection");
     }
 }

@@ -34,7 +34,7 @@ pub struct Leaving {
     jobs: Arc<Mutex<Vec<JobId>>>,
 }
 
-/// A batch in work; dropped when it is done.
+/// Work that is under way; dropped when it is done.
 pub struct Busy(Leaving);
 
 impl Leaving {
@@ -86,6 +86,13 @@ impl Leaving {
         self.drain.is_cancelled() || *self.order.borrow() == AgentOrder::Drain
     }
 
+    /// Something is to be done that is no batch of a job.
+    #[must_use]
+    pub fn begins_errand(&self) -> Busy {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
     /// Waits until work may be taken; `None` when that will not come.
     pub async fn may_take_work(&self) -> Option<()> {
         let mut order = self.order.subscribe();
@@ -107,8 +114,8 @@ impl Leaving {
             }
             jobs.push(job);
         }
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        Some(Busy(self.clone()))
+        drop(jobs);
+        Some(self.begins_errand())
     }
 
     /// Drains once there has been nothing to do for as long as was set; never if nothing was.

@@ -9,8 +9,8 @@ use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::ids::RequestId;
 use haywain_shared::problem::ProblemKind;
 use haywain_shared::protocol::{
-    Abilities, BlenderFacts, HeartbeatAnswer, HeartbeatRequest, HeldLease, LeaseGrant, LeaseRequest, LeaveRequest,
-    MachineFacts, MachineSample, RegisterAnswer, RegisterRequest,
+    Abilities, BlenderFacts, HeartbeatAnswer, HeartbeatRequest, HeldLease, LeaseRequest, LeaveRequest, MachineFacts,
+    MachineSample, RegisterAnswer, RegisterRequest, Work,
 };
 use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::SceneId;
@@ -105,13 +105,13 @@ impl Link {
         }
     }
 
-    /// Waits for a batch, for as long as it takes. Returns with it when the request that brought it was sent, by `now`.
-    pub async fn next_lease(
+    /// Waits for work, for as long as it takes. Returns with it when the request that brought it was sent, by `now`.
+    pub async fn next_work(
         &self,
         poll: Duration,
         offer: &Offer,
         now: impl Fn() -> Duration,
-    ) -> Result<(LeaseGrant, Duration), LinkEnded> {
+    ) -> Result<(Work, Duration), LinkEnded> {
         let Identity { agent_id, incarnation } = self.introduction.identity;
         let mut request_id = RequestId::generate();
         loop {
@@ -130,7 +130,7 @@ impl Link {
                 self.client.lease(&request, poll)
             };
             match until_answered(self.client.patience(), &self.stop, call).await {
-                Ok(Some(grant)) => return Ok((grant, asked)),
+                Ok(Some(work)) => return Ok((work, asked)),
                 Ok(None) => {}
                 Err(GaveUp::Refused(error)) if error.refusal() == Some(ProblemKind::LeaseEnded) => {
                     // The grant was lost on its way and has run out since: it is asked for anew.

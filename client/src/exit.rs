@@ -22,6 +22,8 @@ pub enum Exit {
     Unreachable,
     /// Files are missing, or the input is bad: the orchestrator's word or this program's.
     Refused,
+    /// Something speaks against rendering the scene that was looked at.
+    Objections,
     /// Ctrl-C.
     Interrupted,
 }
@@ -38,6 +40,7 @@ impl Exit {
             Self::JobCancelled => 4,
             Self::Unreachable => 5,
             Self::Refused => 6,
+            Self::Objections => 7,
             Self::Interrupted => 130,
         }
     }
@@ -68,7 +71,8 @@ pub const HELP: &str = "Exit codes:\n  \
       3  the job failed\n  \
       4  the job was cancelled\n  \
       5  the orchestrator cannot be reached\n  \
-      6  refused: files are missing, a file is no .blend, or the orchestrator does not take the input\n\
+      6  refused: files are missing, a file is no .blend, or the orchestrator does not take the input\n  \
+      7  `inspect` found something that speaks against rendering the scene\n\
     130  stopped by Ctrl-C; a job that was submitted goes on";
 
 /// Why a command did not do what it was told.
@@ -137,6 +141,7 @@ mod tests {
             (Exit::JobCancelled, 4),
             (Exit::Unreachable, 5),
             (Exit::Refused, 6),
+            (Exit::Objections, 7),
             (Exit::Interrupted, 130),
         ];
         for (exit, code) in ends {

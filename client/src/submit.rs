@@ -1,28 +1,21 @@
-//! `haywain submit`: from a file to a job. What could fail without the farm (a bad file, a missing one, no frames) fails
-//! before a byte is sent; whatever was sent is not sent again when the command is repeated.
+//! `haywain submit`: from a file to a job.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use haywain_shared::client::CallError;
 use haywain_shared::ids::JobId;
 use haywain_shared::limits::MAX_NAME_BYTES;
-use haywain_shared::scene::{BlobRef, Manifest, SceneFile, SceneId};
+use haywain_shared::scene::SceneId;
 use serde_json::{Map, Value, json};
 
-use crate::blend::{self, Timeline};
-use crate::blender::{self, Asked, Choice, Links};
-use crate::cache::Hashes;
+use crate::blend::Timeline;
 use crate::cli::SubmitArgs;
 use crate::context::Context;
 use crate::download::check_folder;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::hashing::{self, HashError};
 use crate::perseverance::{Gain, LIMIT, LIMIT_IN_WORDS, NoAnswer, until_answered};
-use crate::scene::{self, Assembly, MissingPath};
-use crate::show::{Bytes, Form, Show, Spinner, bytes, say, short};
-use crate::upload::{self, Watcher};
+use crate::sending::{self, Frames, Missing, Order, SentScene};
+use crate::show::{Form, bytes, say, short};
 use crate::watch::{Reached, watch};
 
 /// What Ctrl-C before the job is there comes to.
@@ -34,9 +27,21 @@ pub async fn run(context: &Context, args: &SubmitArgs) -> Outcome {
         // Before anything is sent: who cannot have the frames may not want the job.
         check_folder(out).map_err(|error| Failure::error(error.to_string()))?;
     }
+    args.picture.image_format().map_err(|fault| Failure::refused(fault.to_string()))?;
     let source = match (&args.scene, &args.file) {
         (Some(scene), _) => Source { scene: *scene, sent: None },
-        (None, Some(file)) => from_file(context, args, file).await?,
+        (None, Some(file)) => {
+            let own = args.frames.is_empty() && args.from.is_none();
+            let order = Order {
+                file,
+                files: &args.files,
+                frames: if own { Frames::TheScenesOwn } else { Frames::Given },
+                missing: if args.picture.allow_missing { Missing::Named } else { Missing::Refused },
+                stopped: STOPPED,
+            };
+            let sent = sending::send_scene(context, &order).await?;
+            Source { scene: sent.scene, sent: Some(sent) }
+        }
         (None, None) => return Err(Failure::error("name a .blend, or a scene with --scene")),
     };
     let timeline = source.sent.as_ref().and_then(|sent| sent.timeline);
@@ -54,189 +59,6 @@ struct Source {
     scene: SceneId,
     /// What was done for it, unless it was there before.
     sent: Option<SentScene>,
-}
-
-struct SentScene {
-    timeline: Option<Timeline>,
-    files: usize,
-    size_bytes: u64,
-    sent_bytes: u64,
-}
-
-async fn from_file(context: &Context, args: &SubmitArgs, file: &Path) -> Outcome<Source> {
-    scene::check_entry(file)?;
-    // Before minutes go into reading files: is there somebody to send them to?
-    context.unless_stopped(STOPPED, context.api.jobs(None, None, 1)).await?;
-    let links = ask_blender(context, args, file).await?;
-    let timeline = if args.frames.is_empty() && args.from.is_none() {
-        Some(own_timeline(context, file, links.as_ref()).await?)
-    } else {
-        None
-    };
-    let assembly = assemble(context, args, file, links).await?;
-    for note in &assembly.notes {
-        context.show.note(note);
-    }
-    check_missing(args, &assembly.missing, context)?;
-    let (manifest, files) = manifest_of(context, &assembly).await?;
-    let report = context.unless_stopped(STOPPED, context.api.register_scene(&manifest)).await?;
-    let mut missing = BTreeMap::new();
-    for blob in &report.missing_blobs {
-        let path = files.get(blob).ok_or_else(|| {
-            Failure::error(format!("the orchestrator asks for the blob {}, which the scene does not have", blob.sha256))
-        })?;
-        missing.insert(*blob, path.clone());
-    }
-    let sent_bytes = send(context, &missing).await?;
-    let sent = SentScene { timeline, files: manifest.files.len(), size_bytes: manifest.size_bytes(), sent_bytes };
-    Ok(Source { scene: report.scene_id, sent: Some(sent) })
-}
-
-async fn ask_blender(context: &Context, args: &SubmitArgs, file: &Path) -> Outcome<Option<Links>> {
-    let choice = match (args.no_blender, args.blender.first()) {
-        (true, _) => Choice::Nobody,
-        (false, Some(path)) => Choice::Named(path.clone()),
-        (false, None) => Choice::Anybody,
-    };
-    let entry = std::path::absolute(file).map_err(|error| Failure::error(format!("{}: {error}", file.display())))?;
-    let asked = {
-        let _spinner = Spinner::start(context.show, "asking Blender what the scene links");
-        let ask = async { blender::ask(&choice, &entry).await.map_err(|error| Failure::error(error.to_string())) };
-        context.unless_stopped(STOPPED, ask).await?
-    };
-    let named_by_hand = args.folder.is_some() || !args.include.is_empty();
-    match asked {
-        Asked::Answered(links) => Ok(Some(links)),
-        Asked::Nobody => {
-            if !named_by_hand {
-                let why = if args.no_blender { "no Blender was asked" } else { "there is no Blender on this machine" };
-                context.show.note(&format!(
-                    "{why} what the scene links: the .blend alone is sent; name its files with --folder or --include, or a \
-                     Blender with --blender"
-                ));
-            }
-            Ok(None)
-        }
-        Asked::Unable(reasons) if named_by_hand => {
-            context
-                .show
-                .note(&format!("what the scene links could not be found out, only what was named is sent:\n{reasons}"));
-            Ok(None)
-        }
-        Asked::Unable(reasons) => Err(Failure::refused(format!(
-            "what the scene links could not be found out:\n{reasons}\n\
-             Name a Blender that can open it with --blender, or name its files with --folder or --include; --no-blender sends \
-             the .blend alone"
-        ))),
-    }
-}
-
-async fn own_timeline(context: &Context, file: &Path, links: Option<&Links>) -> Outcome<Timeline> {
-    if let Some(timeline) = links.and_then(Links::timeline) {
-        return Ok(timeline);
-    }
-    let path = file.to_owned();
-    let read = context.on_a_thread(move || blend::timeline(&path)).await?;
-    read.map_err(|error| {
-        let name = file.display();
-        Failure::refused(format!("the frames of {name} can't be read ({error}): say which to render, with -f 1-250"))
-    })
-}
-
-async fn assemble(context: &Context, args: &SubmitArgs, file: &Path, links: Option<Links>) -> Outcome<Assembly> {
-    let request = scene::Request {
-        entry: file.to_owned(),
-        folder: args.folder.clone(),
-        include: args.include.clone(),
-        mappings: args.map.clone(),
-        links: links.map(|links| links.references),
-    };
-    Ok(context.on_a_thread(move || scene::assemble(&request)).await??)
-}
-
-fn check_missing(args: &SubmitArgs, missing: &[MissingPath], context: &Context) -> Outcome<()> {
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<_> = missing.iter().map(|missing| format!("  {} ({})", missing.path, missing.about)).collect();
-    let list = list.join("\n");
-    if args.allow_missing {
-        context.show.note(&format!("submitted without these files, which are not here:\n{list}"));
-        return Ok(());
-    }
-    Err(Failure::refused(format!(
-        "the scene needs files that are not here:\n{list}\n\
-         Say where they are with --map 'THERE=HERE', or submit without them with --allow-missing"
-    )))
-}
-
-/// The manifest, and by which file each blob can be sent.
-async fn manifest_of(context: &Context, assembly: &Assembly) -> Outcome<(Manifest, BTreeMap<BlobRef, PathBuf>)> {
-    let mut paths: Vec<PathBuf> = assembly.files.values().cloned().collect();
-    paths.sort();
-    paths.dedup();
-    let total = paths.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len()).sum();
-    let bar = Bytes::start(context.show, "reading", total);
-    let stop = context.stop.clone();
-    let hashed = context
-        .on_a_thread(move || hashing::blobs_of(&paths, &mut Hashes::open(), &|bytes| bar.add(bytes), &stop))
-        .await?;
-    let blobs = hashed.map_err(|error| match error {
-        HashError::Stopped => Failure::interrupted(STOPPED),
-        HashError::Unreadable { .. } | HashError::Changed(_) => Failure::error(error.to_string()),
-    })?;
-    let mut files = Vec::new();
-    let mut sources = BTreeMap::new();
-    for (path, source) in &assembly.files {
-        let blob = blobs[source];
-        files.push(SceneFile { path: path.clone(), size_bytes: blob.size_bytes, sha256: blob.sha256 });
-        sources.insert(blob, source.clone());
-    }
-    let missing = assembly.missing.iter().map(|missing| missing.path.clone()).collect();
-    let manifest =
-        Manifest { entry: assembly.entry.clone(), files, places: assembly.places.clone(), color_config: None, missing };
-    manifest.check().map_err(|fault| Failure::refused(fault.to_string()))?;
-    Ok((manifest, sources))
-}
-
-/// Sends blobs; how many bytes that were.
-async fn send(context: &Context, missing: &BTreeMap<BlobRef, PathBuf>) -> Outcome<u64> {
-    if missing.is_empty() {
-        return Ok(0);
-    }
-    let total = missing.keys().map(|blob| blob.size_bytes).sum();
-    let bar = Bytes::start(context.show, "sending", total);
-    let shown = Shown { bar, show: context.show, is_told: AtomicBool::new(false) };
-    context.unless_stopped(STOPPED, upload::send_all(&context.api, missing, &shown)).await?;
-    Ok(total)
-}
-
-/// Shows an upload, and its first interruption also to who reads it later.
-struct Shown {
-    bar: Bytes,
-    show: Show,
-    is_told: AtomicBool,
-}
-
-impl Watcher for Shown {
-    fn moved(&self, bytes: u64) {
-        self.bar.go_on();
-        self.bar.add(bytes);
-    }
-
-    fn lost(&self, bytes: u64) {
-        self.bar.take_back(bytes);
-    }
-
-    fn trying_again(&self, error: &CallError) {
-        self.bar.say("interrupted, trying again");
-        if !self.is_told.swap(true, Ordering::Relaxed) {
-            let words = format!(
-                "{error}\nTrying again, until nothing more has arrived for {LIMIT_IN_WORDS}: what has arrived is not sent again",
-            );
-            self.bar.aside(|| self.show.note(&words));
-        }
-    }
 }
 
 /// The body of `POST /render`.
@@ -270,9 +92,10 @@ fn render_body(args: &SubmitArgs, scene: SceneId, own: Option<Timeline>) -> Outc
         ("maxAttempts", args.max_attempts.map(Value::from)),
         ("frameTimeout", args.frame_timeout.map(Value::from)),
         ("stallTimeout", args.stall_timeout.map(Value::from)),
-        ("allowMissing", args.allow_missing.then_some(Value::Bool(true))),
     ];
-    body.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    let picture = args.picture.members().map_err(|fault| Failure::refused(fault.to_string()))?;
+    let members = members.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(picture);
+    body.extend(members.map(|(name, value)| (name.to_owned(), value)));
     Ok(Value::Object(body))
 }
 

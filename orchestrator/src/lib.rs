@@ -2,13 +2,14 @@
 //! opens no connection to one, and never renders.
 //!
 //! The rooms: [`queue`] has the rules as functions of values, [`store`] keeps what must survive, [`blobs`] keeps files,
-//! [`intake`] and [`retention`] change the two together, [`scenes`] knows what a scene is made of, [`api`] translates HTTP,
+//! [`intake`] and [`retention`] change the two together, [`desk`] is where people ask what is in a scene, [`scenes`] knows what a scene is made of, [`api`] translates HTTP,
 //! [`server`] puts them together.
 
 pub mod api;
 pub mod blobs;
 pub mod clock;
 pub mod config;
+pub mod desk;
 pub mod intake;
 pub mod queue;
 pub mod retention;

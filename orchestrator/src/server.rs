@@ -16,6 +16,7 @@ use crate::api::{self, App};
 use crate::blobs::Blobs;
 use crate::clock::SystemClock;
 use crate::config::Settings;
+use crate::desk::Desk;
 use crate::intake;
 use crate::retention::{self, Collector, Keep};
 use crate::scenes;
@@ -69,6 +70,7 @@ impl Orchestrator {
         intake::reconcile(&*store, &blobs).await?;
         let keep =
             Keep { jobs: settings.keep_jobs.map(|span| span.0), scenes: settings.keep_scenes.0, default_scene: None };
+        let desk = Arc::new(Desk::new(clock.clone()));
         let mut collector = Collector { store: Arc::clone(&store), blobs: blobs.clone(), clock, keep };
         // What a crash has left half deleted is neither here nor gone, and the default scene may be among it.
         collector.finish_deletions().await?;
@@ -89,6 +91,7 @@ impl Orchestrator {
         let app = App {
             store,
             blobs,
+            desk,
             default_scene,
             max_frames: settings.max_frames.get(),
             intervals: api::Intervals { lease_ttl, heartbeat, poll: POLL },

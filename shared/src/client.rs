@@ -17,8 +17,8 @@ use crate::ids::LeaseId;
 use crate::inspection::Inspection;
 use crate::problem::{Problem, ProblemKind};
 use crate::protocol::{
-    FailureReport, FrameUpload, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, PREFIX,
-    RegisterAnswer, RegisterRequest, ReleaseRequest, UploadAnswer,
+    FailureReport, FrameUpload, HeartbeatAnswer, HeartbeatRequest, InspectionFailureReport, LeaseRequest, LeaveRequest,
+    PREFIX, RegisterAnswer, RegisterRequest, ReleaseRequest, UploadAnswer, Work,
 };
 use crate::retry::Patience;
 use crate::scene::{Manifest, SceneId};
@@ -128,8 +128,8 @@ impl AgentClient {
         json(call, self.post(call, "/register", request, CALL_TIMEOUT).await?).await
     }
 
-    /// Asks for a batch; `None` when the poll ended with nothing to do.
-    pub async fn lease(&self, request: &LeaseRequest, poll: Duration) -> Result<Option<LeaseGrant>, CallError> {
+    /// Asks for work; `None` when the poll ended with nothing to do.
+    pub async fn lease(&self, request: &LeaseRequest, poll: Duration) -> Result<Option<Work>, CallError> {
         let call = "lease";
         let reply = self.post(call, "/lease", request, poll + POLL_MARGIN).await?;
         if reply.status == NO_CONTENT {
@@ -193,6 +193,12 @@ impl AgentClient {
     /// Says what is in a scene.
     pub async fn inspected(&self, scene: SceneId, inspection: &Inspection) -> Result<(), CallError> {
         self.post("report inspection", &format!("/scenes/{scene}/inspection"), inspection, CALL_TIMEOUT).await.map(drop)
+    }
+
+    /// Says why nobody here can tell what is in a scene.
+    pub async fn not_inspected(&self, scene: SceneId, report: &InspectionFailureReport) -> Result<(), CallError> {
+        let path = format!("/scenes/{scene}/inspection-failure");
+        self.post("report a failed inspection", &path, report, CALL_TIMEOUT).await.map(drop)
     }
 
     /// The bytes of a file from `first_byte` on, as they come; all of them, from an orchestrator that knows no parts.

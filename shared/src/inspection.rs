@@ -33,6 +33,42 @@ pub struct Inspection {
     pub memory_bytes: u64,
 }
 
+/// How an inspection stands that somebody has asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum InspectionStanding {
+    /// It is known what is in the scene.
+    Known {
+        /// That.
+        inspection: Box<Inspection>,
+    },
+    /// Agents have tried to open the scene, and could not.
+    Failed {
+        /// What the last of them is called.
+        agent: String,
+        /// Why.
+        #[serde(flatten)]
+        failure: InspectionFailure,
+    },
+    /// It has been asked for: ask again.
+    Asked {
+        /// What the agent is called that looks at the scene, once one does.
+        agent: Option<String>,
+        /// How many agents are there and take work.
+        agents_online: u32,
+    },
+}
+
+/// Why nobody knows what is in a scene.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InspectionFailure {
+    /// What a frame of it would fail for.
+    pub cause: Cause,
+    /// In words.
+    pub message: String,
+}
+
 /// A scene of a .blend: Blender's datablock of that name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

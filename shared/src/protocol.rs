@@ -8,6 +8,7 @@ use crate::cause::Cause;
 use crate::digest::Sha256Digest;
 use crate::frames::{FrameNumber, FrameRange};
 use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
+use crate::inspection::InspectionFailure;
 use crate::options::{RenderOptions, Scripts};
 use crate::path::RelativePath;
 use crate::scene::{BlobRef, SceneId};
@@ -107,8 +108,7 @@ pub struct RegisterAnswer {
     pub poll_ms: u64,
 }
 
-/// `POST /lease`: a free slot asks for a batch. Answered by 200 and a [`LeaseGrant`], or by 204 when the poll ends with
-/// nothing to do.
+/// `POST /lease`: a free slot asks for work. Answered by 200 and [`Work`], or by 204 when the poll ends with nothing to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseRequest {
@@ -116,7 +116,7 @@ pub struct LeaseRequest {
     pub agent_id: AgentId,
     /// Which life of it.
     pub incarnation: Incarnation,
-    /// Kept over repetitions of the request until it is answered by a grant: a lost answer costs no lease.
+    /// Kept over repetitions of the request until it is answered by work: a lost answer costs no lease.
     pub request_id: RequestId,
     /// Memory that the machine could give to this slot.
     pub memory_available_bytes: u64,
@@ -140,6 +140,20 @@ pub enum InspectionWish {
     Known,
     /// Nobody has looked yet: whoever opens it is to report, by `POST /scenes/{scene}/inspection`.
     Wanted,
+}
+
+/// What a free slot is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "work", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Work {
+    /// Render a batch.
+    Batch(Box<LeaseGrant>),
+    /// Say what is in a scene, by `POST /scenes/{scene}/inspection`, or why that can't be said, by
+    /// `POST /scenes/{scene}/inspection-failure`. It is no lease: nothing is held, and no heartbeat names it.
+    Inspection {
+        /// The scene.
+        scene: SceneId,
+    },
 }
 
 /// A granted lease.
@@ -364,6 +378,18 @@ pub struct FailureReport {
 pub struct ReleaseRequest {
     /// The frames.
     pub frames: Vec<FrameNumber>,
+}
+
+/// `POST /scenes/{scene}/inspection-failure`: the agent that was asked what is in a scene can't say. Answered by 204, also when
+/// nobody waits for it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InspectionFailureReport {
+    /// Who can't.
+    pub agent_id: AgentId,
+    /// Why.
+    #[serde(flatten)]
+    pub failure: InspectionFailure,
 }
 
 /// `POST /leave`: the agent ends, and holds nothing any more. Answered by 204.

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::log::LogView;
+use super::log::{LogTail, LogView};
 use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
 use super::{Blender, SceneFolder, environment};
@@ -267,7 +267,12 @@ impl Session {
         LogView(Arc::clone(&self.heard))
     }
 
-    /// The end of what Blender has printed.
+    /// What Blender has printed so far is none of what comes now: the log begins here.
+    pub fn begin_log(&mut self) {
+        self.heard().tail = LogTail::default();
+    }
+
+    /// The end of what Blender has printed since the log began.
     #[must_use]
     pub fn log_tail(&self) -> String {
         self.heard().tail.text()

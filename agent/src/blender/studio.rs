@@ -54,6 +54,9 @@ pub trait WarmBlender: Send + Sync {
     /// Its log, while it is written; `None` where there is none.
     fn log(&self) -> Option<LogView>;
 
+    /// What it has printed so far is none of what comes now: its log begins here.
+    fn begin_log(&mut self);
+
     /// The end of its log.
     fn log_tail(&self) -> String;
 
@@ -138,6 +141,10 @@ impl WarmBlender for Session {
 
     fn log(&self) -> Option<LogView> {
         Some(Self::log(self))
+    }
+
+    fn begin_log(&mut self) {
+        Self::begin_log(self);
     }
 
     fn log_tail(&self) -> String {

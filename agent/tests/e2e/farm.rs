@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use haywain_shared::job::{JobReport, JobState};
+use haywain_shared::inspection::InspectionStanding;
+use haywain_shared::job::{AttemptList, AttemptReport, JobReport, JobState};
 use haywain_shared::scene::{Manifest, SceneId, SceneReport};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -163,6 +164,18 @@ impl Farm {
     pub(crate) fn job(&self, path: &str) -> JobReport {
         let mut response = agent().get(self.url(path)).header("accept", "application/json").call().unwrap();
         response.body_mut().read_json().unwrap()
+    }
+
+    /// Asks what is in a scene.
+    pub(crate) fn ask_about(&self, scene: SceneId) -> InspectionStanding {
+        let url = self.url(&format!("/api/v1/scenes/{scene}/inspection"));
+        agent().post(url).send_empty().unwrap().body_mut().read_json().unwrap()
+    }
+
+    /// The ended attempts at its frames.
+    pub(crate) fn attempts(&self, path: &str) -> Vec<AttemptReport> {
+        let url = self.url(&format!("{}/attempts", path.replace("/status/", "/api/v1/jobs/")));
+        agent().get(url).call().unwrap().body_mut().read_json::<AttemptList>().unwrap().attempts
     }
 
     /// Waits until the job is as `enough` wants it.

@@ -47,3 +47,16 @@ fn a_file_that_is_cut_off() {
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     job_fails(&cut, Cause::BadScene, "cut.blend");
 }
+
+#[test]
+fn the_log_of_an_attempt_is_its_own() {
+    let farm = Farm::start(&blenders::scene("basic"));
+    let _agent = farm.agent("one", &blenders::path(Kind::Program), 1);
+    let good = farm.wait_for_end(&farm.render(&json!({"from": 1, "to": 2})));
+    assert_eq!(good.state, JobState::Completed);
+    // The same Blender opens another scene, in vain.
+    let bad = farm.render(&json!({"from": 1, "to": 1, "scene": farm.give_blend(&blenders::scene("no_camera"))}));
+    assert_eq!(farm.wait_for_end(&bad).state, JobState::Failed);
+    let log = &farm.attempts(&bad)[0].log_tail;
+    assert!(log.contains("no_camera.blend") && !log.contains("basic.blend") && !log.contains("Fra:"), "{log}");
+}

@@ -11,6 +11,7 @@ mod cache;
 mod colors;
 mod control;
 mod deaths;
+mod errands;
 mod farm;
 mod faults;
 mod frames;

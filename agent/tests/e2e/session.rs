@@ -282,3 +282,29 @@ async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
     let terms = Terms { stall_timeout: Some(Duration::from_secs(1)), ..TERMS };
     session.render(frame(1), folder.path(), terms, |_| {}).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_log_begins_where_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = "read -r line; echo first >&2; read -r line; echo second >&2; sleep 1000";
+    let blender = broken_blender(&folder, &format!("{READY}; {OPENED}; {talk}"));
+    let tasks = TaskTracker::new();
+    let mut session =
+        start_in_jail(&blender, &folder.path().join("work"), None, None, Patience::default(), &tasks).await.unwrap();
+    open(&mut session, Path::new("/a.blend")).await.unwrap();
+    for (word, other) in [("first", "second"), ("second", "first")] {
+        session.begin_log();
+        let log = session.log();
+        let heard = async {
+            while !log.end().contains(word) {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Nobody waits for the frame's end: there is none.
+        tokio::select! {
+            rendered = session.render(frame(1), folder.path(), TERMS, |_| {}) => panic!("so soon? {rendered:?}"),
+            heard = tokio::time::timeout(crate::farm::DEADLINE, heard) => heard.unwrap(),
+        }
+        assert!(!session.log_tail().contains(other), "{}", session.log_tail());
+    }
+}

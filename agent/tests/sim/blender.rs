@@ -148,6 +148,8 @@ impl WarmBlender for SimBlender {
         None
     }
 
+    fn begin_log(&mut self) {}
+
     fn log_tail(&self) -> String {
         "scripted".to_owned()
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use haywain_orchestrator::api::{self, App, Intervals};
 use haywain_orchestrator::blobs::Blobs;
+use haywain_orchestrator::desk::Desk;
 use haywain_orchestrator::scenes;
 use haywain_orchestrator::store::Store;
 use haywain_orchestrator::store::sqlite::{LeaseTimes, SqliteStore};
@@ -76,6 +77,7 @@ impl House {
             SqliteStore::open(&file, times, same_clock, &TaskTracker::new(), CancellationToken::new()).await
         };
         let real = self.backstage.run(Box::pin(opening)).unwrap();
+        let desk = Arc::new(Desk::new(Arc::clone(&clock) as Arc<_>));
         let store = Arc::new(SimStore::new(real, self.backstage.clone(), clock, Arc::clone(&self.witness)));
         let blobs = Blobs::open_local(&self.folder).unwrap();
         for files in store.jobs_under_way().await.unwrap() {
@@ -85,6 +87,7 @@ impl House {
         let app = App {
             store: Arc::clone(&store) as Arc<dyn Store>,
             blobs,
+            desk,
             default_scene,
             max_frames: 1000,
             intervals: Intervals {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
-use haywain_shared::protocol::PREFIX;
+use haywain_shared::protocol::{PREFIX, Work};
 use haywain_shared::transport::{Body, Call, Limit, Reply, Transport};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -149,7 +149,7 @@ impl Line {
         let witness = &self.world.witness;
         match (what, answer.status) {
             ("lease", 200) => {
-                if let Ok(grant) = serde_json::from_slice(&answer.body) {
+                if let Ok(Work::Batch(grant)) = serde_json::from_slice(&answer.body) {
                     witness.heard_grant(&grant, sent_ms, answer.given_ms);
                 }
             }

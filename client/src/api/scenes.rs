@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use haywain_shared::client::CallError;
-use haywain_shared::scene::{BlobRef, Manifest, ScenePage, SceneReport, SceneSummary};
+use haywain_shared::inspection::InspectionStanding;
+use haywain_shared::scene::{BlobRef, Manifest, SceneId, ScenePage, SceneReport, SceneSummary};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap};
 use reqwest::{Method, StatusCode};
 
@@ -54,6 +55,18 @@ impl Api {
     /// The scenes, youngest first.
     pub async fn scenes(&self, limit: u32) -> Result<Vec<SceneSummary>, CallError> {
         self.get::<ScenePage>("list scenes", &format!("/api/v1/scenes?limit={limit}")).await.map(|page| page.scenes)
+    }
+
+    /// A scene as the orchestrator has it.
+    pub async fn scene(&self, scene: SceneId) -> Result<SceneReport, CallError> {
+        self.get("look at the scene", &format!("/api/v1/scenes/{scene}")).await
+    }
+
+    /// Asks what is in a scene, and how that question stands.
+    pub async fn inspection(&self, scene: SceneId) -> Result<InspectionStanding, CallError> {
+        let call = "ask what is in the scene";
+        let response = self.post(call, &format!("/api/v1/scenes/{scene}/inspection"), &()).await?;
+        super::json(call, response).await
     }
 
     /// How much of a blob is there.

@@ -1,5 +1,7 @@
 //! The command line: every command, flag and help text. It decides nothing.
 
+mod files;
+mod picture;
 mod submit;
 
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ use haywain_shared::job::JobState;
 use haywain_shared::limits::MAX_PRIORITY;
 use url::Url;
 
+pub use files::FileArgs;
+pub use picture::PictureArgs;
 pub use submit::{FrameText, SubmitArgs};
 
 use crate::exit;
@@ -72,6 +76,11 @@ impl Common {
 pub enum Command {
     /// Send a scene with all that it links, and submit a job for it
     Submit(Box<SubmitArgs>),
+    /// Send a scene as `submit` does and say what is in it, and what speaks against rendering it
+    ///
+    /// An agent opens it, before any frames, and says what it finds; no job is made. It ends with 7 when a plain `submit` would be
+    /// refused.
+    Inspect(Box<InspectArgs>),
     /// Show how a job stands
     Status(JobArgs),
     /// List jobs, youngest first
@@ -112,6 +121,18 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+/// What to look at.
+#[derive(Debug, Args)]
+#[command(after_long_help = submit::FILES_HELP)]
+pub struct InspectArgs {
+    /// The .blend, or the id of a scene that the orchestrator has
+    #[arg(value_name = "SCENE.blend|ID")]
+    pub scene: PathBuf,
+    /// What belongs to the scene.
+    #[command(flatten)]
+    pub files: FileArgs,
 }
 
 /// A job.

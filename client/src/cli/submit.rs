@@ -10,21 +10,18 @@ use haywain_shared::limits::{MAX_ATTEMPTS, MAX_BATCH_SIZE, MAX_PRIORITY, MAX_STE
 use haywain_shared::scene::SceneId;
 use haywain_shared::span::Span;
 
-use crate::scene::Mapping;
-
-/// What stands between the paths in `HAYWAIN_BLENDER`: as in PATH.
-const PATH_DELIMITER: char = if cfg!(windows) { ';' } else { ':' };
+use super::{FileArgs, PictureArgs};
 
 /// What to submit.
 #[derive(Debug, Args)]
-#[command(after_long_help = SUBMIT_HELP)]
+#[command(after_long_help = FILES_HELP)]
 pub struct SubmitArgs {
     /// The .blend to render
     #[arg(value_name = "SCENE.blend", required_unless_present = "scene")]
     pub file: Option<PathBuf>,
 
     /// A scene that the orchestrator has, in place of a file
-    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "include", "folder", "map", "blender", "no_blender"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "include", "folder", "map", "blender", "no_blender", "color_config"])]
     pub scene: Option<SceneId>,
 
     /// The frames: 7, 1-20, 1-20x2, -10..-1, with commas between them; may be given more than once [default: the scene's own]
@@ -59,10 +56,6 @@ pub struct SubmitArgs {
     /// How long Blender may do nothing at a frame; 0 means for ever [default: 10m]
     #[arg(long, value_name = "TIME", help_heading = "The job", value_parser = seconds)]
     pub stall_timeout: Option<u64>,
-    /// Submit and render also when the scene wants files that are not there
-    #[arg(long, help_heading = "The job")]
-    pub allow_missing: bool,
-
     /// Wait until the job ends, and show how it stands
     #[arg(long)]
     pub watch: bool,
@@ -70,30 +63,19 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Send these files too: a file, a folder, or a pattern such as 'tex/**/*.png'; may be given more than once
-    #[arg(long, value_name = "GLOB", help_heading = "The scene's files")]
-    pub include: Vec<String>,
-    /// The project's folder: send everything below it, with each file's path in it
-    #[arg(long, value_name = "DIR", help_heading = "The scene's files")]
-    pub folder: Option<PathBuf>,
-    /// Where files are here that had another path where the scene was made: 'D:\tex=textures'
-    #[arg(long, value_name = "THERE=HERE", help_heading = "The scene's files", value_parser = mapping)]
-    pub map: Vec<Mapping>,
-    /// The Blender, or the Python with the bpy module, that says what the scene links [default: one on PATH or in the usual
-    /// places]
-    #[arg(long, env = "HAYWAIN_BLENDER", value_name = "PATH", value_delimiter = PATH_DELIMITER,
-        help_heading = "The scene's files")]
-    pub blender: Vec<PathBuf>,
-    /// Ask no Blender: send the file itself, and what --include and --folder name
-    #[arg(long, help_heading = "The scene's files")]
-    pub no_blender: bool,
+    /// What the frames are to be like.
+    #[command(flatten)]
+    pub picture: PictureArgs,
+    /// What belongs to the scene.
+    #[command(flatten)]
+    pub files: FileArgs,
 }
 
-const SUBMIT_HELP: &str = "Which files go: Blender, if there is one on this machine, says what the scene links, and the \
+pub(super) const FILES_HELP: &str = "Which files go: Blender, if there is one on this machine, says what the scene links, and the \
     libraries behind it. Without one, name them with --include or --folder.\n\
     A file that is not where the scene says is looked for among the project's files, by the end of its path; what is taken in \
     its place is said. What is not found at all is refused by name.\n\
-    Submitting again sends only what the orchestrator does not have, and goes on where an upload was cut off.";
+    Sending it again sends only what the orchestrator does not have, and goes on where an upload was cut off.";
 
 /// A list of frames, and the text that it was read from: that is what goes to the orchestrator, as it is shorter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,18 +104,6 @@ fn seconds(text: &str) -> Result<u64, String> {
         Ok(seconds) => Ok(seconds),
         Err(_) => text.parse::<Span>().map(|span| span.0.as_secs()),
     }
-}
-
-fn mapping(text: &str) -> Result<Mapping, String> {
-    let (original, local) = text.split_once('=').ok_or("THERE=HERE is expected, such as 'D:\\tex=textures'")?;
-    if !haywain_shared::scene::is_absolute(original) {
-        return Err(format!("{original:?} is no absolute path of any system"));
-    }
-    let local = PathBuf::from(local);
-    if !local.exists() {
-        return Err(format!("{} is not there", local.display()));
-    }
-    Ok(Mapping { original: original.to_owned(), local })
 }
 
 #[cfg(test)]

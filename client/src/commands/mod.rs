@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::show::{Form, Show, say};
 use crate::watch::{self, Reached};
-use crate::{naming, settings, submit};
+use crate::{inspect, naming, settings, submit};
 
 /// Runs the command that was given, until it is done or `stop` is cancelled.
 pub async fn run(cli: Cli, stop: CancellationToken) -> Outcome {
@@ -32,6 +32,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> Outcome {
     let context = Context { api, show, stop };
     match cli.command {
         Command::Submit(args) => submit::run(&context, &args).await,
+        Command::Inspect(args) => inspect::run(&context, &args).await,
         Command::Watch(args) => {
             let job = context.unless_stopped("stopped", naming::job(&context.api, &args.job)).await?;
             watch::watch(&context, job, args.out.as_deref(), Reached::Never).await
@@ -58,6 +59,6 @@ async fn short(context: &Context, command: Command) -> Outcome {
         Command::Drain(args) => agents::control(context, &args.agent, AgentMove::Drain).await,
         Command::Undrain(args) => agents::control(context, &args.agent, AgentMove::Undrain).await,
         Command::Scenes(args) => scenes::list(context, args.limit).await,
-        Command::Submit(_) | Command::Watch(_) | Command::Completions { .. } => Ok(Exit::Done),
+        Command::Submit(_) | Command::Inspect(_) | Command::Watch(_) | Command::Completions { .. } => Ok(Exit::Done),
     }
 }

@@ -1,6 +1,7 @@
 //! From a .blend to a scene: which files belong to it, where each lies in the scene's folder, and what is missing. Nothing
 //! that a picture needs is left out in silence.
 
+mod color;
 mod expand;
 mod glob;
 mod layout;
@@ -40,6 +41,8 @@ pub struct Request {
     pub include: Vec<String>,
     /// Where files are now that had another place.
     pub mappings: Vec<Mapping>,
+    /// The colour configuration that it was made with, if not Blender's own.
+    pub color_config: Option<PathBuf>,
     /// What Blender says that the scene links; `None` when nobody was asked.
     pub links: Option<Vec<Reference>>,
 }
@@ -53,6 +56,8 @@ pub struct Assembly {
     pub files: BTreeMap<RelativePath, PathBuf>,
     /// Where files lie that had another place.
     pub places: Vec<Place>,
+    /// The colour configuration, in the scene's folder.
+    pub color_config: Option<RelativePath>,
     /// What is needed and is not here.
     pub missing: Vec<MissingPath>,
     /// What the user should know.
@@ -125,6 +130,14 @@ pub fn assemble(request: &Request) -> Result<Assembly, Refusal> {
     for file in &extra {
         plan.add_file(file);
     }
+    let mut color_config = None;
+    if let Some(config) = &request.color_config {
+        let config = absolute(config)?;
+        for file in color::tables_of(&config).map_err(|error| unreadable(&config, error))? {
+            plan.add_file(&text::normal(&file));
+        }
+        color_config = plan.add_file(&config);
+    }
     if request.links.is_none() {
         // Nobody knows what the .blend says: whatever it calls absolutely below the root is to be found.
         plan.tell_root();
@@ -150,6 +163,7 @@ pub fn assemble(request: &Request) -> Result<Assembly, Refusal> {
         entry: laid_entry,
         files: layout.files,
         places: layout.places.into_iter().collect(),
+        color_config,
         missing: missing_paths(&resolved),
         notes,
     })

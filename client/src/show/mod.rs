@@ -1,6 +1,7 @@
 //! What people and programs get to see: results on standard output, progress and words on standard error. With `--json`
 //! standard output has JSON and nothing else.
 
+mod inspection;
 mod progress;
 mod style;
 mod table;
@@ -11,6 +12,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
+pub use inspection::{Objection, inspected, objections};
 pub use progress::{Bytes, FramesBar, Spinner};
 pub use style::Style;
 pub use table::{Align, Table};

@@ -56,6 +56,61 @@ fn a_scene_with_a_texture_from_elsewhere_comes_back_as_blender_makes_it() {
     }
 }
 
+#[test]
+fn flags_reach_the_picture() {
+    let (farm, home) = (Farm::start(), Home::new());
+    let blender = blenders::path(Kind::Program);
+    let _agent = farm.agent("barn", &blender);
+    let (scene, out) = (blenders::scenes(Kind::Program).join("near/textured.blend"), home.path("out"));
+    let config = home.file("ocio/config.ocio", COLORS);
+    home.file("ocio/luts/darker.spi1d", "Version 1\nFrom 0.0 1.0\nLength 2\nComponents 1\n{\n0.0\n0.1\n}\n");
+    let plain = ["submit", text(&scene), "-f", "1", "--blender", text(&blender), "--out"];
+    let small = ["--resolution-percent", "50", "--format", "TIFF", "--color-depth", "16", "--codec", "LZW"];
+    home.run(&farm.url(), &[&plain[..], &[text(&out)], &small].concat()).ends_with(0);
+    let picture = image::open(out.join("shot_0001.tif")).unwrap();
+    assert_eq!((picture.width(), picture.height(), picture.color()), (16, 9, image::ColorType::Rgba16));
+
+    let coloured = ["--color-config", text(&config), "--allow-unknown"];
+    home.run(&farm.url(), &[&plain[..], &[text(&home.path("dark"))], &coloured].concat()).ends_with(0);
+    home.run(&farm.url(), &[&plain[..], &[text(&home.path("light"))]].concat()).ends_with(0);
+    let [dark, light] = ["dark", "light"].map(|name| brightest(&home.path(name).join("shot_0001.png")));
+    assert!(dark < light / 2, "the table darkens: {dark} and {light}");
+}
+
+/// A configuration whose one view makes everything dark by a table.
+const COLORS: &str = "ocio_profile_version: 1
+search_path: luts
+strictparsing: false
+roles:
+  default: Linear
+  scene_linear: Linear
+  rendering: Linear
+  data: Raw
+  color_picking: Dark
+  texture_paint: Dark
+displays:
+  sRGB:
+    - !<View> {name: Standard, colorspace: Dark}
+active_displays: [sRGB]
+active_views: [Standard]
+colorspaces:
+  - !<ColorSpace>
+    name: Linear
+    bitdepth: 32f
+  - !<ColorSpace>
+    name: Raw
+    bitdepth: 32f
+    isdata: true
+  - !<ColorSpace>
+    name: Dark
+    bitdepth: 32f
+    from_reference: !<FileTransform> {src: darker.spi1d, interpolation: linear}
+";
+
+fn brightest(picture: &Path) -> u8 {
+    pixels(picture).to_rgb8().pixels().flat_map(|pixel| pixel.0).max().unwrap()
+}
+
 fn cold_frame(blender: &Path, scene: &Path, output: &Path) -> image::DynamicImage {
     let mut command = Command::new(blender);
     command.args(["--background", "--factory-startup"]).arg(scene).arg("--render-output").arg(output);

@@ -13,6 +13,7 @@ mod downloads;
 mod farm;
 mod frames;
 mod hand;
+mod inspecting;
 mod links;
 mod media;
 mod program;

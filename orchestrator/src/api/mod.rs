@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower_http::trace::TraceLayer;
 
 use crate::blobs::Blobs;
+use crate::desk::Desk;
 use crate::store::Store;
 
 /// What handlers work with.
@@ -34,6 +35,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The files.
     pub blobs: Blobs,
+    /// What people want to know of scenes.
+    pub desk: Arc<Desk>,
     /// The scene of jobs that name none.
     pub default_scene: Option<SceneId>,
     /// The most frames in a job.

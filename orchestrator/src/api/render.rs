@@ -8,9 +8,10 @@ use axum::response::Response;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::JobId;
+use haywain_shared::options::{FrameOrder, ImageFormat, ImageKind};
 use haywain_shared::problem::ProblemKind;
 use haywain_shared::scene::SceneId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{self, Unread};
@@ -37,7 +38,7 @@ struct Accepted {
 /// What can be asked for.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "it describes what `queue::submission` reads")]
+#[expect(dead_code, reason = "it describes what `queue::submission` and `queue::options` read")]
 struct RenderRequest {
     /// The first frame; with `to`, or else `frames`.
     from: Option<FrameNumber>,
@@ -69,9 +70,61 @@ struct RenderRequest {
     /// How many seconds Blender may do nothing at a frame (no progress, no output, no processor time); 0 means for ever.
     #[schema(minimum = 0, maximum = 2_592_000, default = 600)]
     stall_timeout: Option<u64>,
+    /// The scene in the .blend (Blender's datablock of that name) that is rendered.
+    #[schema(min_length = 1, max_length = 255)]
+    scene_name: Option<String>,
+    /// The only view layer that is rendered.
+    #[schema(min_length = 1, max_length = 255)]
+    view_layer: Option<String>,
+    /// The camera of every frame, in place of the scene's and of those that its markers name.
+    #[schema(min_length = 1, max_length = 255)]
+    camera: Option<String>,
+    /// The render engine: `CYCLES`, `EEVEE`, `WORKBENCH`, or what Blender calls an add-on's.
+    #[schema(min_length = 1, max_length = 255)]
+    engine: Option<String>,
+    /// Samples for each pixel.
+    #[schema(minimum = 1, maximum = 16_777_216)]
+    samples: Option<u32>,
+    /// The size of the picture in percent of the scene's resolution.
+    #[schema(minimum = 1, maximum = 1000)]
+    resolution_percent: Option<u32>,
+    /// The format of the picture.
+    format: Option<FormatRequest>,
+    /// Whether the engine keeps its data from one frame to the next.
+    persistent_data: Option<bool>,
+    /// Whether Python that comes with the scene may run, on agents whose owner allows it: registered texts, handlers, drivers.
+    #[schema(default = false)]
+    scripts: Option<bool>,
+    /// Add-ons to enable, by the names of their modules: only agents that have them get frames.
+    #[schema(max_items = 32)]
+    addons: Option<Vec<String>>,
+    /// Whether the frames may be rendered in any order by many agents, or one after the other by one, which steps through every
+    /// frame from the start of the scene's simulations.
+    #[schema(inline)]
+    order: Option<FrameOrder>,
     /// Whether to render also when the scene wants files that are not there.
     #[schema(default = false)]
     allow_missing: Option<bool>,
+    /// Whether to render also when drivers need Python, which may not run.
+    #[schema(default = false)]
+    allow_broken_drivers: Option<bool>,
+    /// Whether to render also when simulations are not baked: each frame comes as if it had been jumped to.
+    #[schema(default = false)]
+    allow_unbaked: Option<bool>,
+    /// Whether to render also when the agent's Blender does not know nodes or colour settings of the scene.
+    #[schema(default = false)]
+    allow_unknown: Option<bool>,
+}
+
+/// A format by its name (`EXR` and `MULTILAYER_EXR` will do, too), or as an object that says more of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what `queue::options` reads")]
+enum FormatRequest {
+    /// By its name: what else there is to choose stays as the file has it.
+    Name(ImageKind),
+    /// With its colour depth or its codec.
+    Whole(ImageFormat),
 }
 
 /// Submits a job
@@ -151,4 +204,20 @@ fn accepted(job_id: JobId) -> Response {
         response.headers_mut().insert(LOCATION, location);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::PartialSchema as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_described_is_what_is_read() {
+        let schema = serde_json::to_value(RenderRequest::schema()).unwrap();
+        let described: BTreeSet<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(described, submission::members().into_iter().collect());
+    }
 }

@@ -74,6 +74,12 @@ const MEMBERS: [&str; 11] = [
     "stallTimeout",
 ];
 
+/// Every member that there is.
+#[must_use]
+pub fn members() -> Vec<&'static str> {
+    MEMBERS.into_iter().chain(options::MEMBERS).collect()
+}
+
 /// Reads the body of `POST /render`. No job may have more than `max_frames` frames.
 pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
     if body.iter().all(u8::is_ascii_whitespace) {
@@ -85,7 +91,7 @@ pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
         return Err(InvalidInput::Because(format!("the body is {}, not a JSON object", kind_of(&value))));
     };
     let wanted = wanted_frames(&members)?;
-    let known: Vec<&str> = MEMBERS.into_iter().chain(options::MEMBERS).collect();
+    let known = self::members();
     if let Some(unknown) = members.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(InvalidInput::Because(format!(
             "there is no member {unknown:?}; the members are {}",

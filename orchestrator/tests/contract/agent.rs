@@ -184,6 +184,7 @@ impl Grant {
     pub(crate) fn of(answer: &Answer) -> Self {
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{answer:?}");
         let grant = answer.json();
+        assert_eq!(grant["work"], "batch", "{grant}");
         let text = |member: &str| grant[member].as_str().unwrap_or_else(|| panic!("{member}: {grant}")).to_owned();
         Self {
             id: text("leaseId"),

@@ -11,6 +11,7 @@ mod control;
 mod downloads;
 mod durability;
 mod hostile;
+mod inspections;
 mod leases;
 mod lives;
 mod program;

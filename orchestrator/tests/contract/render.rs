@@ -47,9 +47,51 @@ fn optional_members_are_taken_at_their_word() {
     assert_eq!((&full["scene"], &full["counts"]["total"]), (&plain["scene"], &1.into()));
     let listed = farm.report(&farm.submit(&json!({"frames": "300,310-320x5,1-5", "allowMissing": true})));
     let runs = json!([{"from": 1, "to": 5}, {"from": 300, "to": 300}, {"from": 310, "to": 310}, {"from": 315, "to": 315}, {"from": 320, "to": 320}]);
-    assert_eq!((&listed["frames"]["pending"], &listed["missingFiles"]), (&runs, &"allow".into()));
+    assert_eq!((&listed["frames"]["pending"], &listed["options"]["allow"]), (&runs, &json!(["missingFiles"])));
     // Null is the same as not there.
     farm.submit(&json!({"from": 1, "to": 2, "batchSize": null, "name": null, "scene": null}));
+}
+
+#[test]
+fn every_option_is_taken_at_its_word_or_refused_in_words() {
+    let farm = Farm::start();
+    let plain = farm.report(&farm.submit(&json!({"from": 1, "to": 2})));
+    assert_eq!(plain["options"], json!({"scripts": "blocked", "order": "any"}));
+    let cases = [
+        ("sceneName", json!("Shot 4"), json!({"sceneName": "Shot 4"}), json!(7), "must be a string"),
+        ("viewLayer", json!("Beauty"), json!({"viewLayer": "Beauty"}), json!(""), "must have from 1 to 255 bytes"),
+        ("camera", json!("Left"), json!({"camera": "Left"}), json!("a\nb"), "must not contain control characters"),
+        ("engine", json!("CYCLES"), json!({"engine": "CYCLES"}), json!([]), "must be a string"),
+        ("samples", json!(64), json!({"samples": 64}), json!(0), "must be from 1 to 16777216"),
+        ("resolutionPercent", json!(50), json!({"resolutionPercent": 50}), json!(1001), "must be from 1 to 1000"),
+        ("format", json!("PNG"), json!({"format": {"type": "PNG"}}), json!("AVI"), "unknown variant `AVI`"),
+        (
+            "format",
+            json!({"type": "EXR", "colorDepth": 16, "codec": "DWAA"}),
+            json!({"format": {"type": "OPEN_EXR", "colorDepth": 16, "codec": "DWAA"}}),
+            json!({"type": "PNG", "colorDepth": 32}),
+            "PNG has no colour depth of 32 bits",
+        ),
+        ("persistentData", json!(false), json!({"persistentData": false}), json!("off"), "must be true or false"),
+        ("scripts", json!(true), json!({"scripts": "allowed"}), json!("yes"), "must be true or false"),
+        ("addons", json!(["rig_tools"]), json!({"addons": ["rig_tools"]}), json!(["../x"]), "names of Python modules"),
+        ("order", json!("sequential"), json!({"order": "sequential"}), json!("back"), "\"any\" or \"sequential\""),
+        ("allowMissing", json!(true), json!({"allow": ["missingFiles"]}), json!(1), "must be true or false"),
+        ("allowBrokenDrivers", json!(true), json!({"allow": ["brokenDrivers"]}), json!(1), "must be true or false"),
+        ("allowUnbaked", json!(true), json!({"allow": ["unbakedSimulations"]}), json!(1), "must be true or false"),
+        ("allowUnknown", json!(true), json!({"allow": ["unknownParts"]}), json!(1), "must be true or false"),
+    ];
+    for (member, good, expected, bad, words) in cases {
+        let job = farm.report(&farm.submit(&json!({"from": 1, "to": 2, member: good})));
+        for (option, value) in expected.as_object().unwrap() {
+            assert_eq!(&job["options"][option], value, "{member}: {}", job["options"]);
+        }
+        let body = json!({"from": 1, "to": 2, member: bad}).to_string();
+        let refused = Request::post("/render", body).send(farm.address);
+        assert_eq!(refused.status_line, "HTTP/1.1 400 Bad Request", "{member}");
+        let said = refused.text();
+        assert!(said.starts_with(&format!("Invalid input: {member}")) && said.contains(words), "{member}: {said}");
+    }
 }
 
 #[test]

@@ -6,12 +6,12 @@ use axum::response::{IntoResponse as _, Response};
 use haywain_shared::ids::LeaseId;
 use haywain_shared::protocol::{
     FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, MAX_CACHED,
-    RegisterAnswer, RegisterRequest, ReleaseRequest,
+    RegisterAnswer, RegisterRequest, ReleaseRequest, Work,
 };
 
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
-use crate::queue::waiting::next_lease;
+use crate::queue::waiting::{NextWork, next_work};
 use crate::store::{AgentFacts, Beat, Failure, LeaseAsk, Registration};
 
 pub(super) async fn register(
@@ -32,6 +32,7 @@ pub(super) async fn register(
         },
     };
     app.store.register(registration).await?;
+    app.desk.gone(request.agent_id, "it was started anew while it looked at the scene");
     let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Ok(Json(RegisterAnswer {
         lease_ttl_ms: ms(app.intervals.lease_ttl),
@@ -52,14 +53,20 @@ pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseReque
         warm: request.warm,
         cached: request.cached,
     };
-    let Some(lease) = next_lease(&*app.store, ask, app.intervals.poll, &app.stop).await? else {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    let agent = request.agent_id;
+    let work = match next_work(&*app.store, &app.desk, ask, app.intervals.poll, &app.stop).await? {
+        None => return Ok(StatusCode::NO_CONTENT.into_response()),
+        Some(NextWork::Batch(lease)) => {
+            let (job, frames) = (lease.job, lease.frames);
+            tracing::info!(lease = %lease.id, epoch = lease.epoch, %job, %agent, %frames, "batch leased");
+            Work::Batch(Box::new(LeaseGrant::from(*lease)))
+        }
+        Some(NextWork::Inspection(scene)) => {
+            tracing::info!(%scene, %agent, "scene to be inspected");
+            Work::Inspection { scene }
+        }
     };
-    tracing::info!(
-        lease = %lease.id, epoch = lease.epoch, job = %lease.job, agent = %request.agent_id, frames = %lease.frames,
-        "batch leased"
-    );
-    Ok(Json(LeaseGrant::from(lease)).into_response())
+    Ok(Json(work).into_response())
 }
 
 pub(super) async fn heartbeat(
@@ -105,5 +112,6 @@ pub(super) async fn complete(State(app): State<App>, Path(lease): Path<LeaseId>)
 pub(super) async fn leave(State(app): State<App>, Json(request): Json<LeaveRequest>) -> Result<StatusCode, Failed> {
     tracing::info!(agent = %request.agent_id, "agent leaves");
     app.store.leave(request.agent_id, request.incarnation).await?;
+    app.desk.gone(request.agent_id, "it was stopped while it looked at the scene");
     Ok(StatusCode::NO_CONTENT)
 }

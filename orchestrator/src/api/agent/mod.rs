@@ -27,5 +27,6 @@ pub(super) fn router() -> Router<App> {
         .route("/leases/{lease}/complete", post(calls::complete))
         .route("/scenes/{scene}", get(scenes::manifest))
         .route("/scenes/{scene}/inspection", post(scenes::inspected))
+        .route("/scenes/{scene}/inspection-failure", post(scenes::not_inspected))
         .route("/blobs/{blob}", get(scenes::blob))
 }

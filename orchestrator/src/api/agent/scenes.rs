@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::inspection::Inspection;
+use haywain_shared::protocol::InspectionFailureReport;
 use haywain_shared::scene::{Manifest, SceneId};
 
 use crate::api::App;
@@ -22,7 +23,19 @@ pub(super) async fn inspected(
 ) -> Result<StatusCode, Failed> {
     tracing::info!(%scene, saved_by = inspection.saved_by, opened_by = inspection.opened_by, "scene inspected");
     app.store.keep_inspection(scene, inspection).await?;
+    app.desk.settle(scene);
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn not_inspected(
+    State(app): State<App>,
+    Path(scene): Path<SceneId>,
+    Json(report): Json<InspectionFailureReport>,
+) -> StatusCode {
+    let InspectionFailureReport { agent_id: agent, failure } = report;
+    tracing::warn!(%scene, %agent, cause = %failure.cause, reason = failure.message, "scene not inspected");
+    app.desk.fail(scene, agent, failure);
+    StatusCode::NO_CONTENT
 }
 
 pub(super) async fn blob(

@@ -6,6 +6,7 @@ mod archive;
 pub(super) mod blobs;
 mod events;
 mod frames;
+mod inspections;
 mod jobs;
 mod removal;
 mod scenes;
@@ -72,6 +73,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(scenes::register, scenes::list))
         .routes(routes!(scenes::one))
         .routes(routes!(scenes::put_file))
+        .routes(routes!(inspections::ask))
         .routes(routes!(blobs::head, blobs::get, blobs::put))
         .routes(routes!(agents::list))
         .routes(routes!(agents::drain))

@@ -1,28 +1,30 @@
 //! A slot: works off one batch after the other in a Blender that stays warm between them. It hands over what it has
 //! rendered and goes on at once; delivering is somebody else's work.
 
-use std::collections::BTreeSet;
+mod inspecting;
+mod warmth;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::options::{RenderOptions, Scripts};
-use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest};
-use haywain_shared::scene::SceneId;
+use haywain_shared::options::Scripts;
+use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::blender::session::{Failure, Opening, Rendered, Terms};
-use crate::blender::studio::{Studio, WarmBlender};
+use self::warmth::{Wanted, Warm};
+use crate::blender::session::{Failure, Rendered, Terms};
+use crate::blender::studio::Studio;
 use crate::book::{Book, Standing};
-use crate::cache::{CacheError, SceneCache, SceneInUse};
+use crate::cache::SceneCache;
 use crate::delivery::Report;
 use crate::leaving::Leaving;
 use crate::link::{Link, LinkEnded, Offer};
 use crate::outbox::{Label, Outbox};
-use crate::output::{self, CHECKED_FORMATS, Output};
+use crate::output::{self, Output};
 
 /// How long a slot keeps still after a Blender that did not even start, or a disk that is full: the machine needs its owner
 /// more than another batch.
@@ -59,28 +61,6 @@ pub struct Slot {
     /// For what Blender and its frames leave while they are in work.
     folder: PathBuf,
     warm: Option<Warm>,
-}
-
-/// A live Blender and the scene that it has open.
-struct Warm {
-    blender: Box<dyn WarmBlender>,
-    household: Household,
-    scene: Option<OpenScene>,
-}
-
-/// What a Blender cannot change, or leaves traces of, while it lives: only jobs that agree in it share one.
-#[derive(Debug, PartialEq, Eq)]
-struct Household {
-    scripts: Scripts,
-    addons: BTreeSet<String>,
-    color_config: Option<PathBuf>,
-}
-
-/// A scene that a Blender has open: its files stay on this machine meanwhile.
-struct OpenScene {
-    id: SceneId,
-    options: RenderOptions,
-    _in_use: SceneInUse,
 }
 
 /// How a slot goes on after a frame.
@@ -121,10 +101,11 @@ impl Slot {
                 biased;
                 // A grant that is on its way is given back when the agent says that it leaves.
                 () = leaving.draining().cancelled() => break,
-                leased = self.shop.link.next_lease(self.shop.poll, &offer, || book.now()) => leased,
+                leased = self.shop.link.next_work(self.shop.poll, &offer, || book.now()) => leased,
             };
             match leased {
-                Ok((grant, asked)) => self.work(&grant, asked).await,
+                Ok((Work::Batch(grant), asked)) => self.work(&grant, asked).await,
+                Ok((Work::Inspection { scene }, _)) => self.inspect(scene).await,
                 Err(ended) => return ended,
             }
         }
@@ -259,7 +240,7 @@ impl Slot {
             stall_timeout: ms(grant.stall_timeout_ms),
         };
         let (book, lease) = (self.shop.book.clone(), grant.lease_id);
-        let warm = self.warmed_up(grant).await?;
+        let warm = self.warmed_up(Wanted::by(grant)).await?;
         // Fetching a scene and starting a Blender can take longer than a lease lasts.
         let standing = self.settled_standing(grant, frame).await;
         let warm = self.warm.insert(warm);
@@ -283,50 +264,6 @@ impl Slot {
             let _ = std::fs::remove_dir_all(&directory);
         }
         put.map(|()| Next::Frame)
-    }
-
-    /// A live session with the lease's scene open.
-    async fn warmed_up(&mut self, grant: &LeaseGrant) -> Result<Warm, Failure> {
-        let is_wanted = |scene: &OpenScene| scene.id == grant.scene && scene.options == grant.options;
-        let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(is_wanted);
-        if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
-            return Ok(warm);
-        }
-        // The owner's word counts, whatever the orchestrator thinks.
-        if grant.options.scripts == Scripts::Allowed && self.shop.scripts == Scripts::Blocked {
-            let message = "the job asks for scripts, which this agent's owner does not allow: start it with --allow-scripts, \
-                or submit the job without";
-            return Err(Failure::new(Cause::ScriptsBlocked, message));
-        }
-        let in_use = self.shop.cache.scene(grant.scene, self.shop.leaving.stopping()).await;
-        let in_use = in_use.map_err(|error| cache_failure(&error))?;
-        let household = Household {
-            scripts: grant.options.scripts,
-            addons: grant.options.addons.clone(),
-            color_config: in_use.folder().color_config.clone(),
-        };
-        let mut warm = match self.warm.take() {
-            Some(warm) if warm.household == household => warm,
-            other => {
-                if let Some(Warm { blender, .. }) = other {
-                    blender.end().await;
-                }
-                let config = household.color_config.as_deref();
-                let blender = self.shop.studio.start(&self.folder, config, household.scripts).await?;
-                Warm { blender, household, scene: None }
-            }
-        };
-        let opened = open(&mut warm, grant, in_use).await;
-        if let Some(inspection) = warm.blender.take_inspection() {
-            self.report(Report::Inspection(grant.scene, inspection));
-        }
-        match opened {
-            Ok(()) => Ok(warm),
-            Err(failure) => {
-                self.warm = Some(warm);
-                Err(failure)
-            }
-        }
     }
 
     /// Checks what was rendered and puts it into the outbox.
@@ -377,32 +314,6 @@ impl Slot {
         // The receiver is gone only when the agent has ended.
         let _ = self.shop.reports.send(report);
     }
-}
-
-async fn open(warm: &mut Warm, grant: &LeaseGrant, in_use: SceneInUse) -> Result<(), Failure> {
-    let id = grant.scene;
-    warm.scene = None;
-    let opened =
-        warm.blender.open(in_use.folder(), Opening { options: &grant.options, inspection: grant.inspection }).await?;
-    tracing::info!(scene = %id, engine = opened.engine, formats = ?opened.formats, notes = ?opened.notes, "scene opened");
-    if let Some(format) = opened.formats.iter().find(|format| !CHECKED_FORMATS.contains(&format.as_str())) {
-        let message = format!(
-            "the scene writes {format}, which cannot be checked for damage; choose one of {}",
-            CHECKED_FORMATS.join(", ")
-        );
-        return Err(Failure::new(Cause::BadScene, message));
-    }
-    warm.scene = Some(OpenScene { id, options: grant.options.clone(), _in_use: in_use });
-    Ok(())
-}
-
-fn cache_failure(error: &CacheError) -> Failure {
-    let cause = match error {
-        CacheError::Stopped => Cause::AgentStopped,
-        CacheError::Refused(_) => Cause::MissingFile,
-        CacheError::Disk { source, .. } => return Failure { message: error.to_string(), ..disk_failure(source) },
-    };
-    Failure::new(cause, error.to_string())
 }
 
 fn disk_failure(error: &std::io::Error) -> Failure {

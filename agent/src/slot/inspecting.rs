@@ -1,0 +1,51 @@
+//! Looking at a scene that somebody wants to know of, without a job: it is opened as a plain job would open it, and what is
+//! found is reported, or why nothing could be. Nothing is held meanwhile, so an agent that leaves just puts it down.
+
+use haywain_shared::cause::Cause;
+use haywain_shared::inspection::{Inspection, InspectionFailure};
+use haywain_shared::options::RenderOptions;
+use haywain_shared::protocol::InspectionWish;
+use haywain_shared::scene::SceneId;
+
+use super::Slot;
+use super::warmth::{self, Wanted};
+use crate::blender::session::Failure;
+use crate::delivery::Report;
+
+impl Slot {
+    /// Looks at a scene and reports what is in it.
+    pub(super) async fn inspect(&mut self, scene: SceneId) {
+        tracing::info!(%scene, "scene to be inspected");
+        let _busy = self.shop.leaving.begins_errand();
+        let leaving = self.shop.leaving.draining().clone();
+        let found = tokio::select! {
+            biased;
+            () = leaving.cancelled() => Err(Failure::new(Cause::AgentStopped, "the agent leaves")),
+            found = self.look_into(scene) => found,
+        };
+        match found {
+            Ok(inspection) => self.report(Report::Inspection(scene, inspection)),
+            Err(Failure { cause, message, .. }) => {
+                tracing::warn!(%scene, %cause, reason = message, "scene not inspected");
+                self.report(Report::NoInspection(scene, InspectionFailure { cause, message }));
+            }
+        }
+    }
+
+    async fn look_into(&mut self, scene: SceneId) -> Result<Box<Inspection>, Failure> {
+        let options = RenderOptions::default();
+        let wanted = Wanted { scene, options: &options, inspection: InspectionWish::Wanted };
+        let (mut warm, in_use) = self.housed(wanted).await?;
+        let opened = warmth::open(&mut warm, wanted, in_use).await;
+        let inspection = warm.blender.take_inspection();
+        self.warm = Some(warm).filter(|warm| warm.blender.is_alive());
+        // What speaks against rendering the scene is part of what was found in it.
+        match (inspection, opened) {
+            (Some(inspection), _) => Ok(inspection),
+            (None, Err(failure)) => Err(failure),
+            (None, Ok(())) => {
+                Err(Failure::new(Cause::NoOutput, "Blender opened the scene and did not say what is in it"))
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What keeps a slot warm: a live Blender, which of the jobs can share one, and the scene that it has open.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use haywain_shared::cause::Cause;
+use haywain_shared::options::{RenderOptions, Scripts};
+use haywain_shared::protocol::{InspectionWish, LeaseGrant};
+use haywain_shared::scene::SceneId;
+
+use super::{Slot, disk_failure};
+use crate::blender::session::{Failure, Opening};
+use crate::blender::studio::WarmBlender;
+use crate::cache::{CacheError, SceneInUse};
+use crate::delivery::Report;
+use crate::output::CHECKED_FORMATS;
+
+/// A live Blender and the scene that it has open.
+pub(super) struct Warm {
+    pub(super) blender: Box<dyn WarmBlender>,
+    household: Household,
+    pub(super) scene: Option<OpenScene>,
+}
+
+/// What a Blender cannot change, or leaves traces of, while it lives: only jobs that agree in it share one.
+#[derive(Debug, PartialEq, Eq)]
+struct Household {
+    scripts: Scripts,
+    addons: BTreeSet<String>,
+    color_config: Option<PathBuf>,
+}
+
+/// A scene that a Blender has open: its files stay on this machine meanwhile.
+pub(super) struct OpenScene {
+    pub(super) id: SceneId,
+    options: RenderOptions,
+    _in_use: SceneInUse,
+}
+
+/// How a scene is to be open.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) scene: SceneId,
+    pub(super) options: &'a RenderOptions,
+    pub(super) inspection: InspectionWish,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) const fn by(grant: &'a LeaseGrant) -> Self {
+        Self { scene: grant.scene, options: &grant.options, inspection: grant.inspection }
+    }
+}
+
+impl Slot {
+    /// A live session with the scene open as it is wanted.
+    pub(super) async fn warmed_up(&mut self, wanted: Wanted<'_>) -> Result<Warm, Failure> {
+        if let Some(warm) = &mut self.warm {
+            // With this opening or, if the scene is open, with this frame.
+            warm.blender.begin_log();
+        }
+        let is_wanted = |scene: &OpenScene| scene.id == wanted.scene && scene.options == *wanted.options;
+        let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(is_wanted);
+        if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
+            return Ok(warm);
+        }
+        let (mut warm, in_use) = self.housed(wanted).await?;
+        let opened = open(&mut warm, wanted, in_use).await;
+        if let Some(inspection) = warm.blender.take_inspection() {
+            self.report(Report::Inspection(wanted.scene, inspection));
+        }
+        match opened {
+            Ok(()) => Ok(warm),
+            Err(failure) => {
+                self.warm = Some(warm);
+                Err(failure)
+            }
+        }
+    }
+
+    /// A live session that the scene may be opened in, and the scene's files on this machine.
+    pub(super) async fn housed(&mut self, wanted: Wanted<'_>) -> Result<(Warm, SceneInUse), Failure> {
+        // The owner's word counts, whatever the orchestrator thinks.
+        if wanted.options.scripts == Scripts::Allowed && self.shop.scripts == Scripts::Blocked {
+            let message = "the job asks for scripts, which this agent's owner does not allow: start it with --allow-scripts, \
+                or submit the job without";
+            return Err(Failure::new(Cause::ScriptsBlocked, message));
+        }
+        let in_use = self.shop.cache.scene(wanted.scene, self.shop.leaving.stopping()).await;
+        let in_use = in_use.map_err(|error| cache_failure(&error))?;
+        let household = Household {
+            scripts: wanted.options.scripts,
+            addons: wanted.options.addons.clone(),
+            color_config: in_use.folder().color_config.clone(),
+        };
+        let warm = match self.warm.take() {
+            Some(warm) if warm.household == household => warm,
+            other => {
+                if let Some(Warm { blender, .. }) = other {
+                    blender.end().await;
+                }
+                let config = household.color_config.as_deref();
+                let blender = self.shop.studio.start(&self.folder, config, household.scripts).await?;
+                Warm { blender, household, scene: None }
+            }
+        };
+        Ok((warm, in_use))
+    }
+}
+
+/// Opens the scene, in place of the one before.
+pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse) -> Result<(), Failure> {
+    let Wanted { scene: id, options, inspection } = wanted;
+    warm.scene = None;
+    let opened = warm.blender.open(in_use.folder(), Opening { options, inspection }).await?;
+    tracing::info!(scene = %id, engine = opened.engine, formats = ?opened.formats, notes = ?opened.notes, "scene opened");
+    if let Some(format) = opened.formats.iter().find(|format| !CHECKED_FORMATS.contains(&format.as_str())) {
+        let message = format!(
+            "the scene writes {format}, which cannot be checked for damage; choose one of {}",
+            CHECKED_FORMATS.join(", ")
+        );
+        return Err(Failure::new(Cause::BadScene, message));
+    }
+    warm.scene = Some(OpenScene { id, options: options.clone(), _in_use: in_use });
+    Ok(())
+}
+
+fn cache_failure(error: &CacheError) -> Failure {
+    let cause = match error {
+        CacheError::Stopped => Cause::AgentStopped,
+        CacheError::Refused(_) => Cause::MissingFile,
+        CacheError::Disk { source, .. } => return Failure { message: error.to_string(), ..disk_failure(source) },
+    };
+    Failure::new(cause, error.to_string())
+}
