@@ -80,10 +80,15 @@ async fn ask(path: &Path) -> Result<Blender, String> {
     Ok(Blender { path: path.to_owned(), installation, facts })
 }
 
-/// Where a program lies in truth: its files are beside it.
+/// A program, and the folder that it lies in in truth, where its files are; not one that is everything of somebody's.
 fn folder_of(program: &Path) -> Vec<PathBuf> {
-    let real = program.canonicalize().ok();
-    [Some(program), real.as_deref()].into_iter().flatten().filter_map(|path| Some(path.parent()?.to_owned())).collect()
+    let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+    let folder = real.parent().filter(|folder| folder.parent().is_some() && *folder != home()).map(Path::to_owned);
+    folder.into_iter().chain([real]).collect()
+}
+
+fn home() -> PathBuf {
+    std::env::home_dir().unwrap_or_default()
 }
 
 async fn run(path: &Path, arguments: &[&str]) -> Result<String, String> {
