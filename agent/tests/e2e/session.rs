@@ -32,6 +32,11 @@ pub(crate) async fn start(kind: Kind, folder: &Path) -> Session {
     Session::start(&blender(kind).await, alone_in(folder), Patience::default(), &TaskTracker::new()).await.unwrap()
 }
 
+/// The version of a Blender.
+pub(crate) async fn version(kind: Kind) -> String {
+    blender(kind).await.facts.version
+}
+
 /// Nothing around but a folder.
 fn alone_in(folder: &Path) -> Surroundings<'_> {
     Surroundings { folder, color_config: None, addons: None }

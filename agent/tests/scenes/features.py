@@ -383,11 +383,12 @@ def second_of_two(scene):
     """Two scenes, the second of which was looked at when the file was saved"""
     other = bpy.data.scenes.new("Another")
     bpy.context.window.scene = other
-    camera_and_lamp = scene.camera, bpy.data.objects["Sun"]
-    for item in (*camera_and_lamp, grid(3.0, 1)):
+    item = grid(3.0, 1)
+    keyed(item, "location", (1, (0.0, 0.0, 0.0)), (20, (2.0, 0.0, 0.0)))
+    for item in (scene.camera, bpy.data.objects["Sun"], item):
         if item.name not in other.collection.objects:
             other.collection.objects.link(item)
-    other.camera, other.render.engine = scene.camera, "BLENDER_WORKBENCH"
+    other.camera, other.render.engine, other.cycles.use_denoising = scene.camera, "BLENDER_WORKBENCH", False
     other.render.resolution_x, other.render.resolution_y, other.render.filepath = 64, 36, "//out/other_"
 
 
@@ -443,19 +444,21 @@ def eevee(scene):
     material(cube_of(scene))[1].inputs["Metallic"].default_value = 1.0
 
 
-FEATURES = [motion_blur, depth_of_field, hair, adaptive_subdivision, sparks, shape_keys, rig, curves_and_text, instances,
-            changing_shape, grease_pencil, volumes, animated_looks, animated_settings, drivers, cyclic_drivers,
-            shader_script, panorama, freestyle, region, stamps, camera_markers, time_remapping, view_layers, compositor,
-            edit, first_of_two, second_of_two, workbench, eevee]
+def python_drivers(scene):
+    """Drivers that need Python"""
+    cube_of(scene).driver_add("location", 0).driver.expression = "noise.random()"
 
 
-def make_all():
-    for feature in FEATURES:
+def make_all(features):
+    for feature in features:
         feature(basic_scene())
         save(feature.__name__)
     with open(os.path.join(FOLDER, "features.json"), "w") as file:
-        json.dump([[feature.__name__, feature.__doc__] for feature in FEATURES], file)
+        json.dump([[feature.__name__, feature.__doc__] for feature in features], file)
 
 
 if __name__ == "__main__":
-    make_all()
+    make_all([motion_blur, depth_of_field, hair, adaptive_subdivision, sparks, shape_keys, rig, curves_and_text,
+              instances, changing_shape, grease_pencil, volumes, animated_looks, animated_settings, drivers,
+              cyclic_drivers, python_drivers, shader_script, panorama, freestyle, region, stamps, camera_markers,
+              time_remapping, view_layers, compositor, edit, first_of_two, second_of_two, workbench, eevee])

@@ -142,8 +142,19 @@ def unchecked():
     save("unchecked")
 
 
+def unknown_engine():
+    """An engine of an add-on that nobody else has."""
+    class Hayfork(bpy.types.RenderEngine):
+        bl_idname, bl_label = "HAYFORK", "Hayfork"
+
+    bpy.utils.register_class(Hayfork)
+    basic_scene().render.engine = "HAYFORK"
+    save("unknown_engine")
+
+
 nodes()
 elsewhere()
+unknown_engine()
 collision()
 movie("avi", "AVI_JPEG")
 # MPEG-4 cannot hold it: Blender writes nothing and says nothing.

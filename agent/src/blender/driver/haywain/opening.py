@@ -76,7 +76,8 @@ def load(path, allow_scripts):
         try:
             bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=allow_scripts)
         except RuntimeError as error:
-            reason = describe(error).split("failed: ")[-1]
+            # Where it lies on this machine means nothing to anybody.
+            reason = describe(error).split("failed: ")[-1].replace(path, os.path.basename(path))
             hint = next((f": {hint}" for words, hint in OPEN_HINTS if words in reason), "")
             raise Failure("bad_scene", f"Blender {OWN_VERSION} cannot open {os.path.basename(path)}: {reason}{hint}")
         return heard()
@@ -122,7 +123,9 @@ class Opened:
         self.prepare(self._work_folder)
 
     def faults(self):
-        return faults_of(self.scene, self.chatter, self.mapping, self.scripts_allowed)
+        found = faults_of(self.scene, self.chatter, self.mapping, self.scripts_allowed)
+        # The file's engine is of no matter to a job that has set another.
+        return [fault for fault in found if fault["kind"] != "unknownEngine" or not self.options.get("engine")]
 
 
 def circular_notes(chatter):
