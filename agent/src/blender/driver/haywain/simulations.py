@@ -142,11 +142,17 @@ def keep_fluids_apart(scene, folder):
 
 
 def drop_persistent_data(scene):
-    """Persistent data keep particle systems, hair too, as another frame has left them: measured in 3.4 and 5.0."""
-    if not (scene.render.use_persistent_data and any(item.particle_systems for item in played_objects(scene))):
+    """Persistent data keep particle systems, hair too, as another frame has left them (measured in 3.4 and 5.0), and a volume
+    of a sequence beyond its end (3.4)."""
+    if not scene.render.use_persistent_data:
+        return []
+    has_particles = any(item.particle_systems for item in played_objects(scene))
+    if not has_particles and not any(isinstance(owner, bpy.types.Volume) and owner.is_sequence
+                                     for owner in rendered_datablocks(scene)[0]):
         return []
     scene.render.use_persistent_data = False
-    return ["persistent data are not used: they would keep particles and hair as another frame has left them"]
+    kept = "particles and hair" if has_particles else "volumes"
+    return [f"persistent data are not used: they would keep {kept} as another frame has left them"]
 
 
 class Player:
