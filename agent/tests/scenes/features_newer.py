@@ -9,7 +9,7 @@ import sys
 import bpy
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-from features import cube_of, grid, keyed, make_all, modify
+from features_stage import cube_of, grid, keyed, make_all, modify
 
 
 def light_linking(scene):
