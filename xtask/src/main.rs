@@ -1,4 +1,5 @@
-//! What Haywain's developers run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask chaos`, `cargo xtask bench`.
+//! What Haywain's developers run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask chaos`,
+//! `cargo xtask fidelity`, `cargo xtask bench`.
 //!
 //! It is the first thing that is built on a new machine, so it has few dependencies and none of the workspace's crates:
 //! what it knows of the farm is what any client can see.
@@ -8,6 +9,7 @@ mod blender;
 mod chaos;
 mod demo;
 mod farm;
+mod fidelity;
 mod foreground;
 mod http;
 mod interrupt;
@@ -52,6 +54,10 @@ enum Task {
     ///
     /// Everything is kept in a folder chaos-N of the target folder, which stays when something was found.
     Chaos(chaos::Flags),
+    /// Compares warm frames with those of a cold Blender, scene by scene, and writes docs/fidelity.md
+    ///
+    /// What it needs is installed first: Blender and bpy 5.0.
+    Fidelity,
     /// Measures
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
         Task::Demo(flags) => demo::run(&flags),
         Task::Test(flags) => test::run(&flags),
         Task::Chaos(flags) => chaos::run(&flags),
+        Task::Fidelity => fidelity::run(),
         Task::Bench(bench) => bench::run(&bench),
     });
     match outcome {

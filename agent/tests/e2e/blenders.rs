@@ -36,7 +36,7 @@ pub(crate) fn scene(name: &str) -> PathBuf {
 }
 
 /// Scripts that make what the older Blender does not have.
-const NEWER: [&str; 1] = ["simulation_nodes"];
+const NEWER: [&str; 2] = ["simulation_nodes", "features_newer"];
 
 /// The folder with what a script of `scenes/` makes, which is run once.
 pub(crate) fn made_by(script: &'static str) -> PathBuf {
@@ -49,16 +49,18 @@ pub(crate) fn made_by(script: &'static str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     let script_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenes").join(script).with_extension("py");
-    let mut blender = if NEWER.contains(&script) {
-        Command::new(path(Kind::Module))
-    } else {
-        let mut blender = Command::new(path(Kind::Program));
-        blender.args(["--background", "--factory-startup", "--python-exit-code", "1", "--python"]);
-        blender
-    };
-    run(blender.arg(script_path).arg("--").arg(&folder));
+    run_script(if NEWER.contains(&script) { Kind::Module } else { Kind::Program }, &script_path, &folder);
     made.insert(script);
     folder
+}
+
+/// Has a Blender run a script that makes its scenes in `folder`.
+pub(crate) fn run_script(kind: Kind, script: &Path, folder: &Path) {
+    let mut blender = Command::new(path(kind));
+    if kind == Kind::Program {
+        blender.args(["--background", "--factory-startup", "--python-exit-code", "1", "--python"]);
+    }
+    run(blender.arg(script).arg("--").arg(folder));
 }
 
 /// What a cold Blender, started for this alone, makes of one frame.
@@ -161,27 +163,30 @@ fn render_cold(kind: Kind, scene: &Path, frame: i32, output: Option<&Path>, chan
     }
 }
 
-/// Fails where two files of pictures differ in a pixel: of an EXR, in any channel of any layer.
+/// Fails where two files of pictures differ in a pixel.
 pub(crate) fn assert_same(one: &Path, other: &Path) {
-    let what = format!("{} and {}", one.display(), other.display());
-    if one.extension().is_some_and(|extension| extension == "exr") {
-        let channels = |path: &Path| {
-            let image = exr_layers(path);
-            image
-                .into_iter()
-                .flat_map(|layer| {
-                    let layer_name = layer.attributes.layer_name.map(|name| name.to_string());
-                    layer.channel_data.list.into_iter().map(move |channel| {
-                        let samples = channel.sample_data.values_as_f32().map(f32::to_bits).collect::<Vec<_>>();
-                        (layer_name.clone(), channel.name.to_string(), samples)
-                    })
-                })
-                .collect::<Vec<_>>()
-        };
-        assert!(channels(one) == channels(other), "{what} differ");
-    } else {
-        assert!(image::open(one).unwrap() == image::open(other).unwrap(), "{what} differ");
+    assert!(is_same(one, other), "{} and {} differ", one.display(), other.display());
+}
+
+/// Whether two files of pictures have the same pixels: of an EXR, in every channel of every layer.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    if one.extension().is_none_or(|extension| extension != "exr") {
+        return image::open(one).unwrap() == image::open(other).unwrap();
     }
+    let channels = |path: &Path| {
+        let image = exr_layers(path);
+        image
+            .into_iter()
+            .flat_map(|layer| {
+                let layer_name = layer.attributes.layer_name.map(|name| name.to_string());
+                layer.channel_data.list.into_iter().map(move |channel| {
+                    let samples = channel.sample_data.values_as_f32().map(f32::to_bits).collect::<Vec<_>>();
+                    (layer_name.clone(), channel.name.to_string(), samples)
+                })
+            })
+            .collect::<Vec<_>>()
+    };
+    channels(one) == channels(other)
 }
 
 /// The layers of an EXR, each with all its channels and attributes.

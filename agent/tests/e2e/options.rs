@@ -19,7 +19,7 @@ use crate::session::{TERMS, empty_folder, frame, opening, start};
 const FRAME: i32 = 7;
 
 /// What a job sets, and how an artist sets the same: by Python, or by the name of the other scene.
-const OPTIONS: [(&str, &str); 14] = [
+pub(crate) const OPTIONS: [(&str, &str); 14] = [
     (r#"{"sceneName": "Other"}"#, "Other"),
     (r#"{"viewLayer": "Bare"}"#, "bpy.context.scene.view_layers['ViewLayer'].use = False"),
     (

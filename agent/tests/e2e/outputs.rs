@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use haywain_agent::blender::SceneFolder;
 use haywain_agent::blender::session::Opened;
 use haywain_agent::output::{self, CHECKED_FORMATS, Output};
+use haywain_shared::cause::Cause;
 use haywain_shared::options::RenderOptions;
 
 use serde_json::json;
@@ -78,8 +79,58 @@ async fn what_nodes_write_comes_back_below_the_main_output() {
         ("same/s_0003.png", "a/same/s_0003.png", SIZE),
         ("Other/same/s_0003.png", "b/same/s_0003.png", SIZE),
         ("inside/i_0003.png", "render/inside/i_0003.png", SIZE),
+        ("halfway/h_0003.png", "halfway/h_0003.png", SIZE),
     ];
     comes_back("nodes", &expected).await;
+}
+
+#[tokio::test]
+async fn outputs_elsewhere_come_back_under_the_frame_and_nothing_is_left_where_they_wanted_to_go() {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, _, output) = rendered(kind, "elsewhere", &folder).await;
+        let names: Vec<_> = output.files.iter().map(|file| file.name.as_str()).collect();
+        // What has no frame number has got one.
+        assert_eq!(names, ["beauty0003.png", "masks/plain0003.png", "above/a_0003.png"], "{kind:?}");
+        assert!(!Path::new("/tmp/haywain-test-of-absolute-outputs").exists(), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_outputs_that_are_one_file_are_refused_by_name() {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = start(kind, &folder.path().join("blender")).await;
+        session.open(&scene("collision"), opening(&RenderOptions::default())).await.unwrap();
+        let failure =
+            session.render(frame(FRAME.into()), &empty_folder(&folder, "frame"), TERMS, |_| {}).await.unwrap_err();
+        assert_eq!(failure.cause, Cause::BadScene, "{failure}");
+        let words = "the node 'One' and the node 'Other' both write the file //same/s_0003.png";
+        assert!(failure.message.contains(words), "{kind:?}: {failure}");
+        session.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_movie_becomes_stills_in_the_format_of_the_job_or_as_png_which_is_said() {
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = start(kind, &folder.path().join("blender")).await;
+        for name in ["avi", "dead_codec"] {
+            for (format, file) in [("{}", "shot_0003.png"), (r#"{"format": {"type": "JPEG"}}"#, "shot_0003.jpg")] {
+                let options: RenderOptions = serde_json::from_str(format).unwrap();
+                let opened = session.open(&scene(name), opening(&options)).await.unwrap();
+                let said = opened.notes.iter().any(|note| note.starts_with("movie format") && note.contains("PNG"));
+                assert_eq!(said, file.contains("png"), "{name} under {kind:?}: {opened:?}");
+                let into = empty_folder(&folder, &format!("{name}-{file}"));
+                let rendered = session.render(frame(FRAME.into()), &into, TERMS, |_| {}).await.unwrap();
+                let output = output::check(&into, &rendered.files).unwrap();
+                assert_eq!(output.files.len(), 1, "{name} under {kind:?}: {output:?}");
+                assert_eq!(output.files[0].name.as_str(), file, "{name} under {kind:?}");
+            }
+        }
+        session.end().await;
+    }
 }
 
 #[tokio::test]

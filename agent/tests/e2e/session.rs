@@ -62,6 +62,11 @@ async fn start_in_jail(
     Session::start(blender, surroundings, patience, tasks).await
 }
 
+/// The version of a Blender.
+pub(crate) async fn version(kind: Kind) -> String {
+    blender(kind).await.facts.version
+}
+
 /// Opens for a job that asks this, and for nobody's curiosity.
 pub(crate) const fn opening(options: &RenderOptions) -> Opening<'_> {
     Opening { options, inspection: InspectionWish::Known }

@@ -16,9 +16,10 @@ use crate::farm::{Farm, pictures};
 use crate::session::{TERMS, empty_folder, frame, opening, start};
 
 /// The scenes, and what each names.
-const UNBAKED: [(&str, &str); 4] = [
+const UNBAKED: [(&str, &str); 5] = [
     ("rigid", "the rigid bodies"),
     ("cloth", "'Cloth' of 'Sheet'"),
+    ("instanced", "'Cloth' of 'Cape'"),
     ("soft", "'Softbody' of 'Cube'"),
     ("sparks", "'Sparks' of 'Cube'"),
 ];

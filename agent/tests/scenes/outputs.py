@@ -53,10 +53,46 @@ def nodes():
     source = group.nodes.new("NodeGroupInput")
     group.inputs.new("NodeSocketColor", "Image")
     file_output(group, source.outputs[0], "Inside", "//render/inside/", ["i_"])
-    instance = tree.nodes.new("CompositorNodeGroup")
-    instance.node_tree = group
-    tree.links.new(image, instance.inputs[0])
+    outer = bpy.data.node_groups.new("Outer", "CompositorNodeTree")
+    outer.inputs.new("NodeSocketColor", "Image")
+    file_output(outer, outer.nodes.new("NodeGroupInput").outputs[0], "Halfway", "//render/../halfway/", ["h_"])
+    for inner, into, socket in ((group, outer, outer.nodes["Group Input"].outputs[0]), (outer, tree, image)):
+        instance = into.nodes.new("CompositorNodeGroup")
+        instance.node_tree = inner
+        into.links.new(socket, instance.inputs[0])
     save("nodes")
+
+
+# Where absolute outputs would go: nothing is ever written there.
+NOWHERE = "/tmp/haywain-test-of-absolute-outputs/"
+
+
+def elsewhere():
+    """Outputs by absolute paths and above the project, in a file that wants no file overwritten and placeholders made."""
+    scene = basic_scene()
+    scene.render.filepath = NOWHERE + "beauty"
+    scene.render.use_overwrite, scene.render.use_placeholder = False, True
+    tree, image = compositor(scene)
+    file_output(tree, image, "Absolute", NOWHERE + "masks/", ["plain"])
+    file_output(tree, image, "Above", "//../../above/", ["a_"])
+    save("elsewhere")
+
+
+def collision():
+    """Two nodes that write one file."""
+    scene = scene_with_main_output()
+    tree, image = compositor(scene)
+    file_output(tree, image, "One", "//same/", ["s_"])
+    file_output(tree, image, "Other", "//render/../same/", ["s_"])
+    save("collision")
+
+
+def movie(name, file_format, **settings):
+    scene = basic_scene()
+    scene.render.image_settings.file_format = file_format
+    for key, value in settings.items():
+        setattr(scene.render.ffmpeg, key, value)
+    save(name)
 
 
 def layers():
@@ -106,7 +142,23 @@ def unchecked():
     save("unchecked")
 
 
+def unknown_engine():
+    """An engine of an add-on that nobody else has."""
+    class Hayfork(bpy.types.RenderEngine):
+        bl_idname, bl_label = "HAYFORK", "Hayfork"
+
+    bpy.utils.register_class(Hayfork)
+    basic_scene().render.engine = "HAYFORK"
+    save("unknown_engine")
+
+
 nodes()
+elsewhere()
+unknown_engine()
+collision()
+movie("avi", "AVI_JPEG")
+# MPEG-4 cannot hold it: Blender writes nothing and says nothing.
+movie("dead_codec", "FFMPEG", format="MPEG4", codec="THEORA")
 layers()
 stereo("views", "INDIVIDUAL")
 stereo("side_by_side", "STEREO_3D")

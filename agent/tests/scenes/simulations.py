@@ -54,6 +54,22 @@ def make_all():
     cube.modifiers.new("Collision", "COLLISION")
     save("cloth")
 
+    # As a character of a library comes: in a collection that the scene has only instances of.
+    scene, cube = stage()
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=10, y_subdivisions=10, size=6.0, location=(0.0, 0.0, 10.0))
+    cape = bpy.context.object
+    cape.name = "Cape"
+    pins = cape.vertex_groups.new(name="Pins")
+    pins.add([0, 1, 2], 1.0, "REPLACE")
+    cape.modifiers.new("Cloth", "CLOTH").settings.vertex_group_mass = "Pins"
+    character = bpy.data.collections.new("Character")
+    scene.collection.objects.unlink(cape)
+    character.objects.link(cape)
+    instance = bpy.data.objects.new("Character", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", character
+    scene.collection.objects.link(instance)
+    save("instanced")
+
     _, cube = stage()
     cube.modifiers.new("Softbody", "SOFT_BODY").settings.use_goal = False
     floor(2.0)

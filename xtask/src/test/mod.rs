@@ -5,6 +5,7 @@ mod setup;
 mod steps;
 mod tools;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -47,6 +48,12 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     }
     print!("{}", summary(&done));
     Ok(())
+}
+
+/// Tests of other tasks than this one: what they need, and where it is.
+pub(crate) fn prepare(workspace: &Workspace, command: &mut Command) -> anyhow::Result<()> {
+    setup::ensure(workspace)?;
+    steps::with_blenders(workspace, command)
 }
 
 /// The steps that have been done, their seconds, and aloud whatever was left out.

@@ -147,19 +147,25 @@ fn build(workspace: &Workspace) -> anyhow::Result<Outcome> {
     passes(workspace.cargo().args(["build", "--workspace"]))
 }
 
-/// A developer's own settings are not those of the tests; where Blender and `bpy` are is told to them by two variables.
 fn test(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    let blender = blender::find().context("there is no Blender here: run the step setup first")?;
     let mut command = workspace.cargo();
     command.args(["test", "--workspace"]);
-    without_settings(&mut command);
+    with_blenders(workspace, &mut command)?;
+    passes(&mut command)
+}
+
+/// Has a command test with the Blenders of this machine. A developer's own settings are not those of the tests; where Blender
+/// and `bpy` are is told to them by two variables.
+pub(super) fn with_blenders(workspace: &Workspace, command: &mut Command) -> anyhow::Result<()> {
+    let blender = blender::find().context("there is no Blender here: run the step setup first")?;
+    without_settings(command);
     command.env("HAYWAIN_TEST_BLENDER", std::path::absolute(blender)?);
     if let Some(python) = bpy::python(workspace) {
         command.env("HAYWAIN_TEST_BPY", std::path::absolute(python)?);
     } else {
         bpy::must_it_be_there().context("run the step setup first")?;
     }
-    passes(&mut command)
+    Ok(())
 }
 
 fn chaos(workspace: &Workspace) -> anyhow::Result<Outcome> {

@@ -63,7 +63,7 @@ class Session:
         opened = self._opened
         if not opened:
             raise Failure("bad_scene", "no scene is open: the last one was refused, or none was opened yet")
-        # What a simulation has played before must not show in the frame.
+        # What a simulation has played before, or a circle of drivers has left, must not show in the frame.
         has_past = not self._is_fresh and opened.keeps_history
         if has_past and not (opened.player and opened.player.can_reach(command["frame"])):
             opened.reload()

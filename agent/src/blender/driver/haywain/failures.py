@@ -23,6 +23,10 @@ CAUSES_BY_TEXT = (
     (r"no camera|parse errors in path|engine .*not |layers are disabled|too small", "bad_scene"),
     (r"no such file|does not exist", "missing_file"),
 )
+# What Blender says too shortly, in lower case, and what a person can do.
+ADVICE = (
+    ("build without openimagedenois", "this Blender has no denoiser: render with another, or switch denoising off in the scene"),
+)
 DISK_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -41,5 +45,6 @@ def classify(error):
 def describe(error):
     """An exception in one line; Blender's own errors in its words alone."""
     if type(error) is RuntimeError:
-        return re.sub(r"(^|\n)Error: ", " ", str(error)).strip()
+        text = re.sub(r"(^|\n)Error: ", " ", str(error)).strip()
+        return ": ".join([text, *(advice for words, advice in ADVICE if words in text.lower())])
     return f"{type(error).__name__}: {error}"

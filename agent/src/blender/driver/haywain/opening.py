@@ -14,7 +14,7 @@ from haywain.mapping import Mapping
 from haywain.options import apply, chosen_scene
 from haywain.outputs import formats
 from haywain.scripts import enable_addons
-from haywain.simulations import Player, keep_fluids_apart, unbaked
+from haywain.simulations import Player, drop_persistent_data, keep_fluids_apart, unbaked
 
 
 @contextlib.contextmanager
@@ -76,7 +76,8 @@ def load(path, allow_scripts):
         try:
             bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=allow_scripts)
         except RuntimeError as error:
-            reason = describe(error).split("failed: ")[-1]
+            # Where it lies on this machine means nothing to anybody.
+            reason = describe(error).split("failed: ")[-1].replace(path, os.path.basename(path))
             hint = next((f": {hint}" for words, hint in OPEN_HINTS if words in reason), "")
             raise Failure("bad_scene", f"Blender {OWN_VERSION} cannot open {os.path.basename(path)}: {reason}{hint}")
         return heard()
@@ -103,23 +104,35 @@ class Opened:
     def prepare(self, work_folder):
         """Makes it the job's; returns what a person should know of it."""
         self.scene = chosen_scene(self.options)
-        notes = apply(self.options, self.scene)
+        notes = apply(self.options, self.scene) + drop_persistent_data(self.scene)
         if self.scene != bpy.context.scene:
-            for layer in self.scene.view_layers:
-                layer.update()  # Only then is it known which of its drivers fail.
-        self.keeps_history = any(True for _ in unbaked(self.scene))
-        if self.is_sequential and self.keeps_history:
+            with overheard() as heard:
+                for layer in self.scene.view_layers:
+                    layer.update()  # Only then is it known which of its drivers fail.
+                self.chatter += heard()
+        circular, is_simulated = circular_notes(self.chatter), any(True for _ in unbaked(self.scene))
+        self.keeps_history = bool(circular) or is_simulated
+        if self.is_sequential and is_simulated:
             keep_fluids_apart(self.scene, work_folder)
             self.player = Player(self.scene)
         self._work_folder = work_folder
-        return notes
+        return notes + circular
 
     def reload(self):
         self._load()
         self.prepare(self._work_folder)
 
     def faults(self):
-        return faults_of(self.scene, self.chatter, self.mapping, self.scripts_allowed)
+        found = faults_of(self.scene, self.chatter, self.mapping, self.scripts_allowed)
+        # The file's engine is of no matter to a job that has set another.
+        return [fault for fault in found if fault["kind"] != "unknownEngine" or not self.options.get("engine")]
+
+
+def circular_notes(chatter):
+    """Whether things depend on each other in a circle: then a frame starts from what the last one has left."""
+    if "Dependency cycle detected" not in chatter:
+        return []
+    return ["things depend on each other in a circle (the log names them): the file is loaded anew for each frame"]
 
 
 def version_notes(saved):

@@ -11,7 +11,8 @@ import shutil
 
 import bpy
 
-from haywain.names import joined, relative_folder, safe_name, split_file, told_apart
+from haywain.failures import Failure
+from haywain.names import joined, parts_of, relative_folder, safe_name, split_file, told_apart
 from haywain.needs import node_tree_of
 
 # In the frame's folder: what has been written, until it has its names.
@@ -102,6 +103,8 @@ class Outputs:
         self._main = scene.render.filepath
         self._nodes = output_nodes()
         self._pictures = {}
+        # {folder where something waits for its name: the folder that the artist meant}
+        self._meant = {}
 
     def _folder(self, number):
         """Where an output's files wait for their names: the main one is number 0."""
@@ -110,10 +113,10 @@ class Outputs:
     @contextlib.contextmanager
     def redirected(self, frame):
         """Everything is written into the frame's folder for a while."""
-        artists_name = split_file(self._main)[1]
+        self._meant[self._folder(0)], artists_name = split_file(self._main)
         changes = [(self._render, "filepath", os.path.join(literal(self._folder(0)), artists_name))]
         for number, node in enumerate(self._nodes, 1):
-            changes += self._node_changes(node, literal(self._folder(number)))
+            changes += self._node_changes(node, self._folder(number))
         with overridden(*changes):
             self._pictures = pictures(self._render, frame)
             yield
@@ -121,24 +124,47 @@ class Outputs:
     def _below(self, folder, base, path):
         """(folder, file's name) for what a node writes: where it lies as seen from the main output, in `folder`."""
         outside, name = split_file(joined(base, path))
-        below = relative_folder(split_file(self._main)[0], base, outside)
-        return os.path.join(folder, *below.split("/")), name
+        below = relative_folder(split_file(self._main)[0], base, outside).split("/")
+        self._meant[os.path.join(folder, *filter(None, below))] = outside
+        return os.path.join(literal(folder), *below), name
 
     def _node_changes(self, node, folder):
+        # What an unknown template in a path has become is like no other.
+        self._meant[folder] = folder
         if hasattr(node, "directory"):  # From 5.0 on.
             into, name = self._below(folder, node.directory, node.file_name)
             return [(node, "directory", os.path.join(into, "")), (node, "file_name", name)]
         if node.format.file_format == "OPEN_EXR_MULTILAYER":
             return [(node, "base_path", os.path.join(*self._below(folder, *split_file(node.base_path))))]
-        changes = [(node, "base_path", os.path.join(folder, ""))]
+        base = os.path.join(literal(folder), "")
+        changes = [(node, "base_path", base)]
         for number, slot in enumerate(node.file_slots):
             # A folder for each slot: Blender would rename one that is called as another is at this moment.
-            into, name = self._below(str(number), node.base_path, slot.path)
-            changes.append((slot, "path", os.path.join(into, name)))
+            into, name = self._below(os.path.join(folder, str(number)), node.base_path, slot.path)
+            changes.append((slot, "path", os.path.join(into, name)[len(base):]))
         return changes
+
+    def _meant_path(self, written):
+        """(beginning, part, …) of where a file would be without us."""
+        written = os.path.normpath(written)
+        folder = max((into for into in self._meant if written.startswith(into + os.sep)), key=len)
+        start, parts = parts_of(joined(self._meant[folder], os.path.relpath(written, folder)))
+        return start, *parts
+
+    def _check_collisions(self, makers):
+        """Two outputs of one name are one file in the end, and nobody is told which of them is lost."""
+        meant = {}
+        for number, maker in enumerate(makers):
+            for name in files_below(self._folder(number)):
+                start, *parts = path = self._meant_path(os.path.join(self._folder(number), name))
+                if path in meant:
+                    raise Failure("bad_scene", f"{meant[path]} and {maker} both write the file {start}{'/'.join(parts)}: one "
+                                  "would overwrite the other, so give one of them another name and save the file")
+                meant[path] = maker
 
     def collect(self):
         """Gives the files their names; returns [(name, size or None)], the picture first. Two never share one."""
+        self._check_collisions(["the main output", *(f"the node '{node.name}'" for node in self._nodes)])
         files, taken = [], set()
         for number, maker in enumerate(["main", *(node.name for node in self._nodes)]):
             folder = self._folder(number)

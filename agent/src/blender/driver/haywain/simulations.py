@@ -9,19 +9,23 @@ import os
 
 import bpy
 
+from haywain.needs import rendered_datablocks
+
 
 def played_objects(scene):
-    """The objects that can matter: one that is not rendered may still push others."""
-    return [item for item in scene.objects if not (item.hide_render and item.hide_viewport)]
+    """The objects that can matter: one that is not rendered may still push others, one that is instanced is in no scene."""
+    reached = [item for item in rendered_datablocks(scene)[0] if isinstance(item, bpy.types.Object)]
+    overridden = {item.override_library.reference for item in reached if item.override_library}
+    return [item for item in reached if item not in overridden and not (item.hide_render and item.hide_viewport)]
 
 
-def has_surroundings(scene):
+def has_surroundings(objects):
     """Whether anything but gravity moves particles: then their way counts, not their age alone."""
     return any(any(modifier.type == "COLLISION" for modifier in item.modifiers)
-               or (item.field and item.field.type != "NONE") for item in scene.objects)
+               or (item.field and item.field.type != "NONE") for item in objects)
 
 
-def is_simulated(system, scene):
+def is_simulated(system, is_pushed):
     """Whether a particle system's frames depend on those before.
 
     Particles that nothing but gravity moves are computed from their birth; measured in 3.4 and 5.0 with resting and moving
@@ -33,10 +37,10 @@ def is_simulated(system, scene):
     if settings.physics_type in ("BOIDS", "FLUID", "KEYED"):
         return True
     return settings.physics_type == "NEWTON" and (
-        has_surroundings(scene) or settings.brownian_factor != 0 or settings.drag_factor != 0 or settings.damping != 0)
+        is_pushed or settings.brownian_factor != 0 or settings.drag_factor != 0 or settings.damping != 0)
 
 
-def simulated_parts(item, scene):
+def simulated_parts(item, is_pushed):
     """(name, its cache or None, whether it is baked) of an object's simulations."""
     for modifier in item.modifiers:
         name = f"'{modifier.name}' of '{item.name}'"
@@ -54,7 +58,7 @@ def simulated_parts(item, scene):
         elif modifier.type == "NODES" and modifier.node_group and has_simulation_zone(modifier.node_group, set()):
             yield f"the simulation nodes of {name}", None, are_zones_baked(modifier)
     for system in item.particle_systems:
-        if is_simulated(system, scene):
+        if is_simulated(system, is_pushed):
             yield f"'{system.name}' of '{item.name}'", system.point_cache, system.point_cache.is_baked
 
 
@@ -111,8 +115,10 @@ def parts_of(scene):
     world = scene.rigidbody_world
     if world and world.enabled and world.point_cache and moves_bodies(world):
         yield "the rigid bodies", world.point_cache, world.point_cache.is_baked
-    for item in played_objects(scene):
-        yield from simulated_parts(item, scene)
+    objects = played_objects(scene)
+    is_pushed = has_surroundings(objects)
+    for item in objects:
+        yield from simulated_parts(item, is_pushed)
 
 
 def unbaked(scene):
@@ -128,11 +134,25 @@ def start_of(scene):
 
 def keep_fluids_apart(scene, folder):
     """Unbaked fluids write each frame into their cache's folder: not into that of the scene, which others read."""
-    for item in scene.objects:
+    for item in played_objects(scene):
         for modifier in item.modifiers:
             domain = modifier.domain_settings if modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN" else None
             if domain and not (domain.has_cache_baked_data or domain.has_cache_baked_any):
                 domain.cache_directory = os.path.join(folder, f"fluid-{item.name_full}")
+
+
+def drop_persistent_data(scene):
+    """Persistent data keep particle systems, hair too, as another frame has left them (measured in 3.4 and 5.0), and a volume
+    of a sequence beyond its end (3.4)."""
+    if not scene.render.use_persistent_data:
+        return []
+    has_particles = any(item.particle_systems for item in played_objects(scene))
+    if not has_particles and not any(isinstance(owner, bpy.types.Volume) and owner.is_sequence
+                                     for owner in rendered_datablocks(scene)[0]):
+        return []
+    scene.render.use_persistent_data = False
+    kept = "particles and hair" if has_particles else "volumes"
+    return [f"persistent data are not used: they would keep {kept} as another frame has left them"]
 
 
 class Player:
