@@ -13,8 +13,9 @@ use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
 /// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
-pub const DRIVER: [(&str, &str); 19] = [
+pub const DRIVER: [(&str, &str); 20] = [
     ("driver.py", include_str!("driver/driver.py")),
+    ("haywain/bakes.py", include_str!("driver/haywain/bakes.py")),
     ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
     ("haywain/channel.py", include_str!("driver/haywain/channel.py")),
     ("haywain/failures.py", include_str!("driver/haywain/failures.py")),

@@ -170,7 +170,7 @@ def nodes_baked(case):
     one.bake_target, one.use_custom_path, one.directory = "DISK", True, case.elsewhere("bake")
     bpy.ops.object.geometry_node_bake_single(session_uid=item.session_uid, modifier_name=modifier.name,
                                              bake_id=one.bake_id)
-    return []  # Whether nodes are baked cannot be seen.
+    return ["elsewhere/bake"]
 
 
 def exported(case, write):

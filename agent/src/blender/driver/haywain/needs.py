@@ -6,6 +6,7 @@ import re
 
 import bpy
 
+from haywain.bakes import wanted_folders
 from haywain.nodepaths import modifier_paths, tree_paths
 from haywain.places import sibling_key
 from haywain.views import view_paths
@@ -102,7 +103,7 @@ def loose_paths_of(owner, scene):
 
 
 def paths_of_modifier(modifier):
-    """The files of a modifier that is rendered. Whether the nodes of one are baked cannot be seen: those are not asked for."""
+    """The files of a modifier that is rendered."""
     if modifier.type == "MESH_CACHE" or (modifier.type == "MULTIRES" and modifier.is_external):
         yield modifier.filepath
     elif modifier.type == "OCEAN" and modifier.is_cached:
@@ -111,6 +112,7 @@ def paths_of_modifier(modifier):
         yield modifier.domain_settings.cache_directory
     elif modifier.type == "NODES":
         yield from (getattr(holder, name) for holder, name in modifier_paths(modifier))
+        yield from wanted_folders(modifier)
 
 
 def folder_of_points(cache):

@@ -4,11 +4,11 @@ A frame of an unbaked simulation depends on those before it: jumped to, it diffe
 `-a` render does not play rigid and soft bodies, as it evaluates for the render alone; `frame_set` plays everything.
 """
 
-import ctypes
 import os
 
 import bpy
 
+from haywain.bakes import are_zones_baked
 from haywain.needs import rendered_datablocks
 
 
@@ -69,39 +69,6 @@ def has_simulation_zone(tree, seen):
     return any(node.type == "SIMULATION_OUTPUT"
                or (node.type == "GROUP" and node.node_tree and has_simulation_zone(node.node_tree, seen))
                for node in tree.nodes)
-
-
-# Where Blender 4.3 to 5.0 keep the pointer to what is packed in a `NodesModifierBake` (its DNA, in `DNA_modifier_types.h`).
-PACKED_BAKE_AT = 48
-
-
-def is_packed(bake):
-    """Whether a bake lies in the file. Python is not told, and it is the default: so the memory itself is looked at.
-
-    The structure begins with the bake's id: where that does not hold, it is another one than is known here.
-    """
-    start = bake.as_pointer()
-    if bpy.app.version < (4, 3, 0) or ctypes.c_int32.from_address(start).value != bake.bake_id:
-        return False
-    return ctypes.c_void_p.from_address(start + PACKED_BAKE_AT).value is not None
-
-
-def bake_folder(modifier, bake):
-    if bake.use_custom_path:
-        return bake.directory
-    shared = getattr(modifier, "bake_directory", "") or getattr(modifier, "simulation_bake_directory", "")
-    return shared and os.path.join(shared, str(bake.bake_id))
-
-
-def are_zones_baked(modifier):
-    """Whether each simulation zone of a geometry nodes modifier has a bake, in the file or in a folder with its frames."""
-    bakes = [bake for bake in getattr(modifier, "bakes", ()) if bake.node and bake.node.type == "SIMULATION_OUTPUT"]
-
-    def is_there(bake):
-        folder = bake_folder(modifier, bake)
-        return is_packed(bake) or (folder and os.path.isdir(os.path.join(bpy.path.abspath(folder), "meta")))
-
-    return bool(bakes) and all(is_there(bake) for bake in bakes)
 
 
 def moves_bodies(world):
