@@ -38,7 +38,7 @@ pub(crate) async fn version(kind: Kind) -> String {
 }
 
 /// Nothing around but a folder.
-fn alone_in(folder: &Path) -> Surroundings<'_> {
+pub(crate) fn alone_in(folder: &Path) -> Surroundings<'_> {
     Surroundings { folder, color_config: None, addons: None }
 }
 
@@ -194,7 +194,7 @@ async fn a_folder_that_cannot_be_written_to_is_no_output() {
 }
 
 /// A Blender that misbehaves: a script in its place.
-fn broken_blender(folder: &TempDir, script: &str) -> Blender {
+pub(crate) fn broken_blender(folder: &TempDir, script: &str) -> Blender {
     let path = folder.path().join("blender");
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
