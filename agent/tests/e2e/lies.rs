@@ -3,7 +3,7 @@
 //! | what Blender does | where it is tested |
 //! |---|---|
 //! | a file is missing, cut off, no .blend, or newer | `session`: `a_scene_that_cannot_be_rendered_is_refused_…` |
-//! | a Python script fails, and Blender goes on | `session`: `whatever_blender_does_…`; here: a driver that breaks |
+//! | a Python script fails, and Blender goes on with exit code 0 | here, for our own; a scene's are blocked |
 //! | there is no camera | `session`, `faults` |
 //! | a texture is missing: magenta | `session`, `places`, and for each kind of file `client/tests/cli/media.rs` |
 //! | a linked library is missing | `places`: `what_is_missing_is_named_…` |
@@ -18,11 +18,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use haywain_agent::blender::SceneFolder;
+use haywain_agent::blender::session::Patience;
 use haywain_shared::cause::Cause;
 use haywain_shared::options::RenderOptions;
+use tokio_util::task::TaskTracker;
 
-use crate::blenders::{BOTH, made_by, scene};
-use crate::session::{TERMS, empty_folder, frame, opening, start};
+use crate::blenders::{self, BOTH, Kind, made_by, scene};
+use crate::session::{TERMS, broken_blender, empty_folder, frame, opening, start, start_in_jail};
 
 /// A disk of a few pages, for as long as the value lives.
 struct TinyDisk(PathBuf);
@@ -70,6 +72,22 @@ async fn a_disk_that_fills_up_is_told_whatever_blender_calls_saved() {
         session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await.unwrap();
         session.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_script_that_fails_ends_blender_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    // The driver is what Blender is told to run, last.
+    let script = format!(
+        "for driver; do :; done; echo 'raise RuntimeError(\"a broken driver\")' > \"$driver\"; exec '{}' \"$@\"",
+        blenders::path(Kind::Program).display()
+    );
+    let blender = broken_blender(&folder, &script);
+    let work = folder.path().join("work");
+    let started = start_in_jail(&blender, &work, None, None, Patience::default(), &TaskTracker::new()).await;
+    let failure = started.err().expect("a failure");
+    assert_eq!(failure.cause, Cause::Crashed, "{failure}");
+    assert!(failure.message.contains("exit status: 3"), "{failure}");
 }
 
 #[tokio::test]

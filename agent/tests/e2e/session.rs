@@ -40,7 +40,7 @@ pub(crate) async fn start_with(kind: Kind, folder: &Path, config: Option<&Path>,
 }
 
 /// Starts a Blender in a jail from which it sees what the tests make, and may write where they work.
-async fn start_in_jail(
+pub(crate) async fn start_in_jail(
     blender: &Blender,
     folder: &Path,
     color_config: Option<&Path>,
@@ -219,7 +219,7 @@ async fn a_folder_that_cannot_be_written_to_is_no_output() {
 }
 
 /// A Blender that misbehaves: a script in its place.
-fn broken_blender(folder: &TempDir, script: &str) -> Blender {
+pub(crate) fn broken_blender(folder: &TempDir, script: &str) -> Blender {
     let path = folder.path().join("blender");
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -237,19 +237,6 @@ def sparks(scene):
     settings.render_type, settings.instance_object = "OBJECT", bpy.context.object
 
 
-def shader_script(scene):
-    """A script of the Open Shading Language in the file"""
-    scene.cycles.shading_system = True
-    text = bpy.data.texts.new("stripes.osl")
-    text.write("shader stripes(float Width = 4.0, output color Stripes = 0.0)\n"
-               "{ Stripes = color(mod(floor(P[0] * Width), 2.0), 0.2, 0.7); }\n")
-    made, shader = material(cube_of(scene))
-    node = made.node_tree.nodes.new("ShaderNodeScript")
-    node.script = text
-    if node.outputs:
-        made.node_tree.links.new(node.outputs[0], shader.inputs["Base Color"])
-
-
 def python_drivers(scene):
     """Drivers that need Python"""
     cube_of(scene).driver_add("location", 0).driver.expression = "noise.random()"
@@ -258,6 +245,6 @@ def python_drivers(scene):
 if __name__ == "__main__":
     make_all([motion_blur, depth_of_field, hair, adaptive_subdivision, sparks, shape_keys, rig, curves_and_text,
               instances, changing_shape, grease_pencil, volumes, animated_looks, animated_settings, drivers,
-              cyclic_drivers, python_drivers, shader_script, after.panorama, after.freestyle, after.region,
+              cyclic_drivers, python_drivers, after.panorama, after.freestyle, after.region,
               after.stamps, after.camera_markers, after.time_remapping, after.view_layers, after.compositor,
               after.edit, after.first_of_two, after.second_of_two, after.workbench, after.eevee])
