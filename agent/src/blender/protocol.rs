@@ -13,7 +13,7 @@ use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
 /// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
-pub const DRIVER: [(&str, &str); 20] = [
+pub const DRIVER: [(&str, &str); 21] = [
     ("driver.py", include_str!("driver/driver.py")),
     ("haywain/bakes.py", include_str!("driver/haywain/bakes.py")),
     ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
@@ -29,6 +29,7 @@ pub const DRIVER: [(&str, &str); 20] = [
     ("haywain/opening.py", include_str!("driver/haywain/opening.py")),
     ("haywain/options.py", include_str!("driver/haywain/options.py")),
     ("haywain/outputs.py", include_str!("driver/haywain/outputs.py")),
+    ("haywain/ownfiles.py", include_str!("driver/haywain/ownfiles.py")),
     ("haywain/places.py", include_str!("driver/haywain/places.py")),
     ("haywain/rendering.py", include_str!("driver/haywain/rendering.py")),
     ("haywain/scripts.py", include_str!("driver/haywain/scripts.py")),

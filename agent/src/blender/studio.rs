@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::log::LogView;
 use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Surroundings, Terms};
 use super::{Blender, SceneFolder};
-use crate::jail::{Belongings, Jailer, Walls};
+use crate::jail::{BLENDER, Belongings, Jailer, Walls};
 
 /// Where in the data folder Blenders keep what they compile for GPUs.
 const KERNELS: &str = "kernels";
@@ -102,7 +102,7 @@ impl Studio for BlenderStudio {
         let scenes = Some(self.scenes.as_path());
         let walls = Walls::around(Belongings { installation, scenes, addons, workplace, kernels });
         let surroundings = Surroundings {
-            folder: &workplace.join("blender"),
+            folder: &workplace.join(BLENDER),
             color_config,
             addons,
             jailer: &self.jailer,

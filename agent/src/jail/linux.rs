@@ -84,6 +84,7 @@ fn restrict_files(inmate: &Inmate) -> Result<RulesetStatus, landlock::RulesetErr
         .create()?
         .add_rules(path_beneath_rules(&inmate.read, AccessFs::from_read(ASKED)))?
         .add_rules(path_beneath_rules(&inmate.write, write))?
+        .add_rules(path_beneath_rules(&inmate.link, AccessFs::MakeSym))?
         .restrict_self()?;
     Ok(restricted.ruleset)
 }

@@ -17,7 +17,7 @@ use std::process::Command;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use self::walls::{Belongings, Strength, Walls};
+pub use self::walls::{BLENDER, Belongings, Strength, Walls};
 
 /// The word that makes the agent's program a jail.
 pub const WORD: &str = "jail";
@@ -57,6 +57,9 @@ struct Inmate {
     /// A folder that may be written.
     #[arg(long)]
     write: Vec<PathBuf>,
+    /// A folder in which links may be made.
+    #[arg(long)]
+    link: Vec<PathBuf>,
     /// The program and its arguments.
     #[arg(last = true)]
     program: Vec<OsString>,
@@ -123,7 +126,7 @@ impl Jailer {
         if self.sandbox == Sandbox::Off {
             arguments.push("--open".into());
         }
-        for (flag, paths) in [("--read", &walls.reads), ("--write", &walls.writes)] {
+        for (flag, paths) in [("--read", &walls.reads), ("--write", &walls.writes), ("--link", &walls.links)] {
             arguments.extend(paths.iter().flat_map(|path| [flag.into(), path.into()]));
         }
         arguments.extend(["--".into(), program.into()]);

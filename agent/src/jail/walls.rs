@@ -36,6 +36,8 @@ pub struct Walls {
     pub reads: Vec<PathBuf>,
     /// What may be written too, with everything below.
     pub writes: Vec<PathBuf>,
+    /// Where symbolic links may be made: nobody outside follows any there.
+    pub links: Vec<PathBuf>,
 }
 
 /// What every program on a Linux needs to run at all, and what drivers of GPUs need: not `/etc` as a whole, where accounts
@@ -71,6 +73,9 @@ const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random"
 /// How the names of GPUs begin, in `/dev`.
 const GPUS: [&str; 3] = ["dri", "nvidia", "kfd"];
 
+/// The folder in its workplace that is a Blender's own, with its driver, its home and what it puts aside.
+pub const BLENDER: &str = "blender";
+
 /// What a Blender has to do with.
 #[derive(Debug, Clone, Copy)]
 pub struct Belongings<'a> {
@@ -88,7 +93,7 @@ pub struct Belongings<'a> {
 }
 
 impl Walls {
-    /// The walls around a Blender. What is not there is left out: a rule about nothing is an error.
+    /// The walls around a Blender. What is not there when they are built has no door.
     #[must_use]
     pub fn around(belongings: Belongings<'_>) -> Self {
         let Belongings { installation, scenes, addons, workplace, kernels } = belongings;
@@ -96,8 +101,9 @@ impl Walls {
         let own = installation.iter().cloned().chain(scenes.map(Path::to_owned)).chain(addons.map(Path::to_owned));
         let writes = [workplace.to_owned()].into_iter().chain(kernels.map(Path::to_owned));
         Self {
-            reads: system.chain(own).filter(|path| path.exists()).collect(),
-            writes: writes.chain(devices()).filter(|path| path.exists()).collect(),
+            reads: system.chain(own).collect(),
+            writes: writes.chain(devices()).collect(),
+            links: vec![workplace.join(BLENDER)],
         }
     }
 }

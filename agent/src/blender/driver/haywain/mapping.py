@@ -33,6 +33,10 @@ class Mapping:
         folder, name = os.path.split(path)  # One of a sequence, a tile, a strip's.
         return self._named_folders[folder] + name if folder in self._named_folders else path
 
+    def rename(self, path, instead):
+        """Something else stands in the place of a path from now on, and keeps its name."""
+        self._named[instead] = self.name_of(path)
+
     def mapped(self, path, library):
         """The path to put in place of one that the main file, or a library, has; None to leave it."""
         if not path or any(is_below(path, folder) for folder in (self._root, *self._bundled)):

@@ -13,6 +13,7 @@ from haywain.inspection import inspect
 from haywain.mapping import Mapping
 from haywain.options import apply, chosen_scene
 from haywain.outputs import formats
+from haywain.ownfiles import take_own
 from haywain.scripts import enable_addons
 from haywain.simulations import Player, drop_persistent_data, keep_fluids_apart, unbaked
 
@@ -86,8 +87,9 @@ def load(path, allow_scripts):
 class Opened:
     """A scene that is open, for a job: how it was loaded, and what was found."""
 
-    def __init__(self, command):
+    def __init__(self, command, work_folder):
         self._command = command
+        self._work_folder = work_folder
         self.options = command.get("options", {})
         self.scripts_allowed = self.options.get("scripts") == "allowed"
         self.is_sequential = self.options.get("order") == "sequential"
@@ -97,11 +99,16 @@ class Opened:
         """Loads the file as it will be rendered, but for what the job sets."""
         path = self._command["path"]
         self.mapping = Mapping(self._command.get("root") or os.path.dirname(path), self._command.get("places", []))
-        with before_evaluation(self.mapping.apply):
+
+        def take_place():
+            self.mapping.apply()
+            take_own(os.path.join(self._work_folder, "own"), self.mapping.rename)
+
+        with before_evaluation(take_place):
             self.chatter = load(path, self.scripts_allowed)
         self.scene = self.player = None
 
-    def prepare(self, work_folder):
+    def prepare(self):
         """Makes it the job's; returns what a person should know of it."""
         self.scene = chosen_scene(self.options)
         notes = apply(self.options, self.scene) + drop_persistent_data(self.scene)
@@ -113,14 +120,13 @@ class Opened:
         circular, is_simulated = circular_notes(self.chatter), any(True for _ in unbaked(self.scene))
         self.keeps_history = bool(circular) or is_simulated
         if self.is_sequential and is_simulated:
-            keep_fluids_apart(self.scene, work_folder)
+            keep_fluids_apart(self.scene, self._work_folder)
             self.player = Player(self.scene)
-        self._work_folder = work_folder
         return notes + circular
 
     def reload(self):
         self._load()
-        self.prepare(self._work_folder)
+        self.prepare()
 
     def faults(self):
         found = faults_of(self.scene, self.chatter, self.mapping, self.scripts_allowed)
@@ -145,12 +151,12 @@ def open_scene(channel, command, work_folder):
     """Opens a scene and says what is to be said about it."""
     enable_addons(command.get("options", {}).get("addons", []), command.get("addonsFolder"))
     check_header(command["path"])
-    opened = Opened(command)
+    opened = Opened(command, work_folder)
     saved = tuple(bpy.data.version)
     check_version(os.path.basename(command["path"]), saved)
     if command.get("inspection") == "wanted":
         channel.send("inspected", inspection=inspect(opened.chatter, opened.mapping, opened.scripts_allowed))
-    notes = opened.prepare(work_folder) + version_notes(saved)
+    notes = opened.prepare() + version_notes(saved)
     scene = opened.scene
     channel.send("opened", scene=scene.name, engine=scene.render.engine, formats=formats(scene), notes=notes,
                  faults=opened.faults())
