@@ -92,15 +92,6 @@ pub enum Standing {
     Failed(FailedTry),
 }
 
-/// When a wish was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wished {
-    /// By this very question.
-    Now,
-    /// By an earlier one.
-    Before,
-}
-
 impl Desk {
     /// An empty desk.
     #[must_use]
@@ -114,44 +105,23 @@ impl Desk {
         self.news.subscribe()
     }
 
-    /// Whether somebody has asked about a scene lately, and nothing is known of it yet.
-    #[must_use]
-    pub fn has_wish(&self, scene: SceneId) -> bool {
-        self.state().wishes.contains_key(&scene)
-    }
-
-    /// Somebody asks, for the first time or again. `agents` are all that are known. Says how the wish stands, and whether it is
-    /// new: who looked at what is known before it was made has to look again, for a wish that was there may have been fulfilled
-    /// meanwhile.
-    pub fn ask(&self, scene: SceneId, agents: &BTreeMap<AgentId, AgentState>) -> (Standing, Wished) {
+    /// Somebody asks again: how the wish stands, or `None` if there is none, or none any more. Asking again makes no wish, for the
+    /// one that was there may just have been fulfilled.
+    pub fn ask_again(&self, scene: SceneId, agents: &BTreeMap<AgentId, AgentState>) -> Option<Standing> {
         let now = self.clock.steady();
-        let mut state = self.state();
-        let mut wished = Wished::Before;
-        let wish = state.wishes.entry(scene).or_insert_with(|| {
-            wished = Wished::Now;
-            Wish::made(now)
-        });
-        let mut is_news = wished == Wished::Now;
-        wish.asked = now;
-        if let Some(holder) = wish.holder {
-            let late = now.saturating_sub(holder.since) > ANSWERED_WITHIN;
-            let there = agents.get(&holder.agent).is_some_and(|state| *state != AgentState::Offline);
-            if late || !there {
-                let message = if late {
-                    format!("it has not answered for {} minutes", ANSWERED_WITHIN.as_secs() / 60)
-                } else {
-                    "it went away while it looked at the scene".to_owned()
-                };
-                wish.failed(holder.agent, InspectionFailure { cause: Cause::LeaseExpired, message });
-                is_news = true;
-            }
-        }
-        let standing = wish.standing(agents, now);
-        drop(state);
+        let Asked { standing, is_news } = self.state().wishes.get_mut(&scene)?.ask(agents, now);
         if is_news {
             self.ring();
         }
-        (standing, wished)
+        Some(standing)
+    }
+
+    /// Somebody asks, and nothing is known of the scene. `agents` are all that are known.
+    pub fn ask(&self, scene: SceneId, agents: &BTreeMap<AgentId, AgentState>) -> Standing {
+        let now = self.clock.steady();
+        let asked = self.state().wishes.entry(scene).or_insert_with(|| Wish::made(now)).ask(agents, now);
+        self.ring();
+        asked.standing
     }
 
     /// A lease request sits down to wait, or to be answered at once.
@@ -209,6 +179,13 @@ impl Desk {
     }
 }
 
+/// What comes of a question.
+struct Asked {
+    standing: Standing,
+    /// Whether there may be something for an agent that found nothing before.
+    is_news: bool,
+}
+
 impl Wish {
     const fn made(now: Duration) -> Self {
         Self { made: now, asked: now, holder: None, tried: BTreeSet::new(), last_failure: None, over: None }
@@ -216,6 +193,26 @@ impl Wish {
 
     fn is_with(&self, agent: AgentId) -> bool {
         self.holder.is_some_and(|holder| holder.agent == agent)
+    }
+
+    /// Somebody asks. An agent that is late, or gone, is not waited for any longer.
+    fn ask(&mut self, agents: &BTreeMap<AgentId, AgentState>, now: Duration) -> Asked {
+        self.asked = now;
+        let mut is_news = false;
+        if let Some(holder) = self.holder {
+            let late = now.saturating_sub(holder.since) > ANSWERED_WITHIN;
+            let there = agents.get(&holder.agent).is_some_and(|state| *state != AgentState::Offline);
+            if late || !there {
+                let message = if late {
+                    format!("it has not answered for {} minutes", ANSWERED_WITHIN.as_secs() / 60)
+                } else {
+                    "it went away while it looked at the scene".to_owned()
+                };
+                self.failed(holder.agent, InspectionFailure { cause: Cause::LeaseExpired, message });
+                is_news = true;
+            }
+        }
+        Asked { standing: self.standing(agents, now), is_news }
     }
 
     fn failed(&mut self, agent: AgentId, failure: InspectionFailure) {

@@ -44,17 +44,19 @@ fn a_wish_is_with_one_agent_and_the_one_that_has_the_scene_gets_it() {
     let has_it = desk.sit(&request);
     let mut news = desk.news();
     assert!(!waits.has_errand() && !has_it.has_errand());
-    assert_eq!(desk.ask(shot, &online), (Standing::Waiting, Wished::Now));
+    assert_eq!(desk.ask(shot, &online), Standing::Waiting);
     assert!(news.has_changed().unwrap(), "who waits is woken");
     news.borrow_and_update();
     assert_eq!(waits.take_errand(), None);
     assert_eq!(has_it.take_errand(), Some(shot));
-    assert_eq!(desk.ask(shot, &online), (Standing::With(mill), Wished::Before));
+    assert_eq!(desk.ask_again(shot, &online), Some(Standing::With(mill)));
     assert_eq!((waits.take_errand(), desk.sit(&asking(mill, &[shot])).take_errand()), (None, None));
     // The answer was lost: the same request gets the same.
     assert_eq!(desk.sit(&request).take_errand(), Some(shot));
     desk.settle(shot);
-    assert!(!desk.has_wish(shot) && !has_it.has_errand());
+    // Who has asked before, and asks once more as it is settled, sends nobody.
+    assert_eq!(desk.ask_again(shot, &online), None);
+    assert!(!has_it.has_errand());
 
     // Who has the scene and may not work, or does not wait any more, is in nobody's way.
     desk.ask(shot, &online);
@@ -78,27 +80,27 @@ fn it_goes_to_the_next_and_the_last_one_s_words_are_the_answer() {
     desk.fail(shot, barn, failure(Cause::AgentStopped));
     assert_eq!(take(barn), Some(shot));
     desk.fail(shot, barn, failure(Cause::BadScene));
-    assert_eq!((desk.ask(shot, &online).0, take(barn), take(mill)), (Standing::Waiting, None, Some(shot)));
+    assert_eq!((desk.ask(shot, &online), take(barn), take(mill)), (Standing::Waiting, None, Some(shot)));
     desk.gone(barn, "it has nothing");
     desk.gone(mill, "it has left");
-    assert_eq!((desk.ask(shot, &online).0, take(mill), take(shed)), (Standing::Waiting, None, Some(shot)));
+    assert_eq!((desk.ask(shot, &online), take(mill), take(shed)), (Standing::Waiting, None, Some(shot)));
     clock.advance(ANSWERED_WITHIN / 2);
     desk.ask(shot, &online);
     clock.advance(ANSWERED_WITHIN / 2 + Duration::from_secs(1));
-    assert!(!desk.has_wish(shot), "nobody has asked for too long");
+    assert_eq!(desk.ask_again(shot, &online), None, "nobody has asked for too long");
 
     desk.ask(shot, &online);
     assert_eq!(take(shed), Some(shot));
     for _ in 0..3 {
-        assert_eq!(desk.ask(shot, &online).0, Standing::With(shed));
+        assert_eq!(desk.ask(shot, &online), Standing::With(shed));
         clock.advance(ANSWERED_WITHIN / 3);
     }
     clock.advance(Duration::from_secs(1));
-    let Standing::Failed(failed) = desk.ask(shot, &all_online(&[shed])).0 else { panic!("all have tried") };
+    let Standing::Failed(failed) = desk.ask(shot, &all_online(&[shed])) else { panic!("all have tried") };
     assert_eq!((failed.agent, failed.failure.cause), (shed, Cause::LeaseExpired));
     clock.advance(FAILURE_KEPT + Duration::from_secs(1));
-    assert_eq!((desk.ask(shot, &online).0, take(shed)), (Standing::Waiting, Some(shot)), "it is asked anew");
-    assert_eq!(desk.ask(shot, &all_online(&[barn])).0, Standing::Waiting, "who is away looks at nothing");
+    assert_eq!((desk.ask(shot, &online), take(shed)), (Standing::Waiting, Some(shot)), "it is asked anew");
+    assert_eq!(desk.ask(shot, &all_online(&[barn])), Standing::Waiting, "who is away looks at nothing");
 }
 
 #[test]
@@ -114,6 +116,6 @@ fn a_few_tries_are_enough() {
         }
     }
     assert_eq!(tries, MOST_TRIES);
-    assert!(matches!(desk.ask(scene("shot"), &agents).0, Standing::Failed(_)));
-    assert_eq!(desk.ask(scene("other"), &BTreeMap::new()).0, Standing::Waiting, "nobody is there to fail");
+    assert!(matches!(desk.ask(scene("shot"), &agents), Standing::Failed(_)));
+    assert_eq!(desk.ask(scene("other"), &BTreeMap::new()), Standing::Waiting, "nobody is there to fail");
 }
