@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::blender::known::Known;
 use crate::blender::session::Patience;
 use crate::blender::studio::{BlenderStudio, Studio};
 use crate::blender::{addons, find};
@@ -56,7 +57,7 @@ pub enum Ended {
 /// Runs the agent until it leaves: because of `signals`, because of its own bounds, or because another took its place.
 pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
-    let blenders = find::blenders(&settings.blender).await?;
+    let blenders = find::blenders(&settings.blender, &mut Known::read(folder.path())).await?;
     let mut machine = Machine::new().context("looking at the machine")?;
     let facts = machine.facts();
     let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
@@ -66,8 +67,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         return Ok(Ended::InOrder);
     };
     let name = settings.name.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
+    let found: Vec<_> = blenders.iter().map(ToString::to_string).collect();
     tracing::info!(
-        agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blender = %blenders[0],
+        agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
         slots = plan.slots, threads = ?plan.threads, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
@@ -83,7 +85,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
         },
         studio: Arc::new(BlenderStudio {
-            blender: blenders[0].clone(),
+            blenders,
             addons: settings.addons.clone(),
             patience: Patience::default(),
             tasks: tasks.clone(),
@@ -118,7 +120,8 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
 fn abilities(settings: &Settings) -> anyhow::Result<Abilities> {
     let addons = settings.addons.as_deref().map(addons::found_in).transpose().context("the folder of add-ons")?;
     let scripts = if settings.allow_scripts { Scripts::Allowed } else { Scripts::Blocked };
-    Ok(Abilities { scripts, addons: addons.unwrap_or_default() })
+    let tags = settings.tag.iter().cloned().collect();
+    Ok(Abilities { scripts, addons: addons.unwrap_or_default(), tags })
 }
 
 /// What an agent is made of, wherever it comes from: the system, or a simulation.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::options::{RenderOptions, Scripts};
-use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest};
+use haywain_shared::protocol::{BlenderFacts, FailureReport, FrameUpload, LeaseGrant, ReleaseRequest};
 use haywain_shared::scene::SceneId;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,7 @@ struct Warm {
 /// What a Blender cannot change, or leaves traces of, while it lives: only jobs that agree in it share one.
 #[derive(Debug, PartialEq, Eq)]
 struct Household {
+    blender: BlenderFacts,
     scripts: Scripts,
     addons: BTreeSet<String>,
     color_config: Option<PathBuf>,
@@ -288,7 +289,8 @@ impl Slot {
     /// A live session with the lease's scene open.
     async fn warmed_up(&mut self, grant: &LeaseGrant) -> Result<Warm, Failure> {
         let is_wanted = |scene: &OpenScene| scene.id == grant.scene && scene.options == grant.options;
-        let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(is_wanted);
+        let is_open =
+            |warm: &Warm| warm.household.blender == grant.blender && warm.scene.as_ref().is_some_and(is_wanted);
         if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
             return Ok(warm);
         }
@@ -301,6 +303,7 @@ impl Slot {
         let in_use = self.shop.cache.scene(grant.scene, self.shop.leaving.stopping()).await;
         let in_use = in_use.map_err(|error| cache_failure(&error))?;
         let household = Household {
+            blender: grant.blender.clone(),
             scripts: grant.options.scripts,
             addons: grant.options.addons.clone(),
             color_config: in_use.folder().color_config.clone(),
@@ -312,7 +315,8 @@ impl Slot {
                     blender.end().await;
                 }
                 let folder = self.folder.join("blender");
-                let blender = self.shop.studio.start(&folder, household.color_config.as_deref()).await?;
+                let config = household.color_config.as_deref();
+                let blender = self.shop.studio.start(&grant.blender, &folder, config).await?;
                 Warm { blender, household, scene: None }
             }
         };

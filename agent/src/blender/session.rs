@@ -161,7 +161,7 @@ impl Session {
         let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
         let line = DriverLine { commands, events: BufReader::new(events).lines() };
         let mut session = Self { child, line: Some(line), heard, listener, patience, addons, inspection: None };
-        let ready = tokio::time::timeout(patience.start, session.await_ready()).await;
+        let ready = tokio::time::timeout(patience.start, session.await_ready(blender)).await;
         ready.unwrap_or_else(|_| {
             let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
             Err(session.give_up(Failure::new(Cause::Stalled, message)))
@@ -170,11 +170,13 @@ impl Session {
         Ok(session)
     }
 
-    async fn await_ready(&mut self) -> Result<(), Failure> {
+    async fn await_ready(&mut self, asked: &Blender) -> Result<(), Failure> {
         loop {
             let Some(line) = self.read_line().await else { return Err(self.bury().await) };
             match serde_json::from_str(&line) {
-                Ok(Event::Ready { protocol: PROTOCOL, .. }) => return Ok(()),
+                Ok(Event::Ready { protocol: PROTOCOL, blender }) => {
+                    return asked.check_version(&blender).map_err(|failure| self.give_up(failure));
+                }
                 Ok(Event::Ready { protocol, .. }) => {
                     let message = format!("the driver speaks version {protocol} of the protocol, not {PROTOCOL}");
                     return Err(self.give_up(Failure::new(Cause::Crashed, message)));

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::Inspection;
+use haywain_shared::protocol::BlenderFacts;
 use tokio_util::task::TaskTracker;
 
 use super::log::LogView;
@@ -14,8 +16,13 @@ use super::{Blender, SceneFolder};
 /// Starts Blenders.
 #[async_trait]
 pub trait Studio: Send + Sync + 'static {
-    /// Starts one that works in `folder`, with an `OpenColorIO` configuration of the scene's if it has one.
-    async fn start(&self, folder: &Path, color_config: Option<&Path>) -> Result<Box<dyn WarmBlender>, Failure>;
+    /// Starts the one that is meant, in `folder`, with an `OpenColorIO` configuration of the scene's if it has one.
+    async fn start(
+        &self,
+        blender: &BlenderFacts,
+        folder: &Path,
+        color_config: Option<&Path>,
+    ) -> Result<Box<dyn WarmBlender>, Failure>;
 }
 
 /// A Blender that is running: see [`Session`], which is the real one.
@@ -49,10 +56,10 @@ pub trait WarmBlender: Send + Sync {
     async fn end(self: Box<Self>);
 }
 
-/// The studio of a real Blender.
+/// The studio of real Blenders.
 pub struct BlenderStudio {
-    /// The Blender.
-    pub blender: Blender,
+    /// The Blenders on this machine, best first.
+    pub blenders: Vec<Blender>,
     /// The folder of the add-ons that jobs may name.
     pub addons: Option<PathBuf>,
     /// How long it is given.
@@ -63,9 +70,18 @@ pub struct BlenderStudio {
 
 #[async_trait]
 impl Studio for BlenderStudio {
-    async fn start(&self, folder: &Path, color_config: Option<&Path>) -> Result<Box<dyn WarmBlender>, Failure> {
+    async fn start(
+        &self,
+        blender: &BlenderFacts,
+        folder: &Path,
+        color_config: Option<&Path>,
+    ) -> Result<Box<dyn WarmBlender>, Failure> {
+        let Some(blender) = self.blenders.iter().find(|known| known.facts == *blender) else {
+            let message = format!("{blender} is none of this agent's: restart it, so that it tells which it has");
+            return Err(Failure::new(Cause::Crashed, message));
+        };
         let surroundings = Surroundings { folder, color_config, addons: self.addons.as_deref() };
-        let session = Session::start(&self.blender, surroundings, self.patience, &self.tasks).await?;
+        let session = Session::start(blender, surroundings, self.patience, &self.tasks).await?;
         Ok(Box::new(session))
     }
 }

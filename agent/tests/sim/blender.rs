@@ -15,6 +15,7 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
 use haywain_shared::inspection::Inspection;
+use haywain_shared::protocol::BlenderFacts;
 use image::RgbaImage;
 
 use crate::entropy::Dice;
@@ -39,7 +40,12 @@ pub(crate) struct SimStudio {
 
 #[async_trait]
 impl Studio for SimStudio {
-    async fn start(&self, _folder: &Path, _color_config: Option<&Path>) -> Result<Box<dyn WarmBlender>, Failure> {
+    async fn start(
+        &self,
+        _blender: &BlenderFacts,
+        _folder: &Path,
+        _color_config: Option<&Path>,
+    ) -> Result<Box<dyn WarmBlender>, Failure> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let mut dice = Dice::of(&[self.world.seed, self.salt, number]);
         self.world.calendar.pass(dice.between(100, 2000)).await;
