@@ -116,8 +116,12 @@ impl Slot {
         // What an earlier life has left is delivered first, or its frames could be leased anew.
         self.all_told().await;
         while leaving.may_take_work().await.is_some() {
-            let warm = self.warm.as_ref().and_then(|warm| warm.scene.as_ref());
-            let offer = Offer { warm: warm.map(|scene| scene.id), cached: self.shop.cache.cached() };
+            let warm = self.warm.as_ref();
+            let offer = Offer {
+                warm: warm.and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id),
+                warm_bytes: warm.map_or(0, |warm| warm.blender.memory_bytes()),
+                cached: self.shop.cache.cached(),
+            };
             let leased = tokio::select! {
                 biased;
                 // A grant that is on its way is given back when the agent says that it leaves.

@@ -58,14 +58,11 @@ pub async fn blenders(named: &[PathBuf], known: &mut Known) -> Result<Vec<Blende
 
 /// What a program is, asked only if it is not known.
 async fn look(path: &Path, known: &mut Known) -> Result<Blender, String> {
-    let facts = match known.facts(path) {
-        Some(facts) => facts,
-        None => {
-            let Said { facts, module } = ask(path).await?;
-            known.learn(path, module.as_deref(), &facts);
-            facts
-        }
-    };
+    if let Some(facts) = known.facts(path) {
+        return Ok(Blender { path: path.to_owned(), facts });
+    }
+    let Said { facts, module } = ask(path).await?;
+    known.learn(path, module.as_deref(), &facts);
     Ok(Blender { path: path.to_owned(), facts })
 }
 

@@ -22,7 +22,7 @@ use super::log::LogView;
 use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
 use super::{Blender, SceneFolder};
-use crate::machine::{Activity, WaitsFor, activity};
+use crate::machine::{Activity, WaitsFor, activity, resident_bytes};
 
 /// How long a process may take to die after it has been killed, or to say why it died.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -252,6 +252,12 @@ impl Session {
     #[must_use]
     pub const fn is_alive(&self) -> bool {
         self.line.is_some()
+    }
+
+    /// The memory that it has resident.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.child.id().map_or(0, resident_bytes)
     }
 
     /// The log, for others to read while Blender writes it.

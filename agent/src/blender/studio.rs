@@ -46,6 +46,9 @@ pub trait WarmBlender: Send + Sync {
     /// Whether it can take another command.
     fn is_alive(&self) -> bool;
 
+    /// The memory that it has, which another one in its place could have.
+    fn memory_bytes(&self) -> u64;
+
     /// Its log, while it is written; `None` where there is none.
     fn log(&self) -> Option<LogView>;
 
@@ -108,6 +111,10 @@ impl WarmBlender for Session {
 
     fn is_alive(&self) -> bool {
         Self::is_alive(self)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        Self::memory_bytes(self)
     }
 
     fn log(&self) -> Option<LogView> {

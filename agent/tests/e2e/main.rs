@@ -22,3 +22,4 @@ mod scripts;
 mod session;
 mod simulations;
 mod system;
+mod versions;

@@ -144,6 +144,10 @@ impl WarmBlender for SimBlender {
         self.alive
     }
 
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
     fn log(&self) -> Option<LogView> {
         None
     }

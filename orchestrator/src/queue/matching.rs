@@ -255,8 +255,8 @@ pub fn why_it_waits<'a>(needs: &Needs, agents: impl IntoIterator<Item = Applican
 
 fn some_of(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMED);
-    let named = names[..names.len() - more].join(", ");
-    if more == 0 { named } else { format!("{named} and {more} more") }
+    let first = names[..names.len() - more].join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
 #[cfg(test)]

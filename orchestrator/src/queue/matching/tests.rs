@@ -118,13 +118,13 @@ fn the_blender_closest_to_the_file_s_own_is_used() {
 
 #[test]
 fn a_job_says_what_it_waits_for() {
+    /// Agents: their names, their Blenders, their tags.
+    type Agents = &'static [(&'static str, &'static [&'static str], &'static [&'static str])];
     let new = Needs { saved_by: "5.0".parse().ok(), ..needs(json!({}), json!({})) };
     let old = Needs { saved_by: "3.4".parse().ok(), ..needs(json!({}), json!({})) };
     let asked = needs(json!({}), json!({"blender": ">=4.2, <5"}));
     let pinned = Needs { pinned: "3.4.2".parse().ok(), ..old.clone() };
     let tagged = needs(json!({}), json!({"tags": {"allOf": ["big"]}, "memory": "64GiB"}));
-    /// Agents: their names, their Blenders, whether they are tagged.
-    type Agents = &'static [(&'static str, &'static [&'static str], &'static [&'static str])];
     let two: Agents = &[("barn", &["3.4.1"], &["big"]), ("mill", &["2.93.18", "3.4.1"], &[])];
     let many: Agents = &[
         ("a", &[], &[]),
