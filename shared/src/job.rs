@@ -154,7 +154,8 @@ pub struct JobReport {
     /// The version of Blender that renders all its frames: that of its first lease. None before, or if it is mixed.
     #[serde(default)]
     pub blender: Option<String>,
-    /// Why none of the agents that are there can take what is pending; empty if one can, or nothing is to be taken.
+    /// Why none of the agents that are there can take what is pending; empty if one can, or works on the job, or nothing is
+    /// to be taken.
     #[serde(default)]
     pub waits_for: Vec<String>,
     /// When it was submitted.

@@ -38,9 +38,12 @@ impl SqliteStore {
         self.writer.write(move |tx| Box::pin(backups::grant(tx, ask, suspects))).await
     }
 
-    /// Why none of the agents that are there and take work can take what a job has pending; empty if one can.
+    /// Why none of the agents that are there and take work can take what a job has pending; empty if one can, or works on it.
     pub(super) async fn waits_for(&self, job: &JobReport) -> Result<Vec<String>, StoreError> {
-        if job.counts.pending == 0 || !matches!(job.state, JobState::Pending | JobState::Running) {
+        if job.counts.pending == 0
+            || job.counts.leased > 0
+            || !matches!(job.state, JobState::Pending | JobState::Running)
+        {
             return Ok(Vec::new());
         }
         let needs = Needs {
