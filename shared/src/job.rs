@@ -316,6 +316,9 @@ pub struct AgentReport {
     pub sample: Option<crate::protocol::MachineSample>,
     /// Leases that it holds.
     pub leases: u32,
+    /// Why it can take none of the jobs that are next, though it is there and there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_because: Option<String>,
 }
 
 /// Whether an agent is there, and takes work.

@@ -253,6 +253,15 @@ pub fn why_it_waits<'a>(needs: &Needs, agents: impl IntoIterator<Item = Applican
     }
 }
 
+/// Why an agent can take none of the jobs that are next, if there are any.
+#[must_use]
+pub fn why_it_idles(next: &[Needs], agent: &Applicant<'_>) -> Option<String> {
+    let misfits = next.iter().map(|needs| needs.fit(agent).err()).collect::<Option<Vec<_>>>()?;
+    let first = misfits.first()?;
+    let here = first.instead().map(|instead| format!(", not {instead}")).unwrap_or_default();
+    Some(format!("it can take none of the jobs that are next: the first is for one that {first}{here}"))
+}
+
 fn some_of(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMED);
     let first = names[..names.len() - more].join(", ");

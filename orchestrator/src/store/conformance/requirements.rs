@@ -108,10 +108,17 @@ pub(in crate::store) async fn a_job_that_nobody_can_take_says_why(bench: Bench) 
     let job = submit(&bench, json!({"blender": "5"})).await;
     assert_eq!(bench.job(job).await.waits_for, ["no agent is there that takes work"]);
     bench.agent_named("barn", &["3.4.1"]).await;
+    let idle = async || bench.store.agents().await.unwrap().remove(0).idle_because;
+    let because = "it can take none of the jobs that are next: \
+        the first is for one that has Blender 5, which the job asks for, not 3.4.1";
+    assert_eq!(idle().await.as_deref(), Some(because));
     let waits_for = ["no agent has Blender 5, which the job asks for: not barn (3.4.1)"];
     assert_eq!(bench.job(job).await.waits_for, waits_for);
     bench.agent_named("mill", &["5.0.1"]).await;
     assert!(bench.job(job).await.waits_for.is_empty());
+    // One job that it can take is enough.
+    submit(&bench, json!({})).await;
+    assert_eq!(idle().await, None);
     // Those that are gone count no more.
     bench.pass(21).await;
     assert_eq!(bench.job(job).await.waits_for, ["no agent is there that takes work"]);

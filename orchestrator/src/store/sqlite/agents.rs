@@ -262,6 +262,7 @@ fn report(row: &SqliteRow, memory: &Memory, since: Duration, now_ms: UnixMs) -> 
         registered_at: moment(row, "registered_ms")?,
         sample: seen.and_then(|(_, sample)| sample),
         leases: u32::try_from(memory.terms().held_by(agent_id)).unwrap_or(u32::MAX),
+        idle_because: None,
     })
 }
 

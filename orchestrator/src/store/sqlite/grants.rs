@@ -21,6 +21,7 @@ use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::writer::Tx;
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
 use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
+use crate::queue::matching::Needs;
 use crate::queue::retry::PICKY;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
@@ -49,6 +50,9 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
         AND (NOT ?3 OR NOT EXISTS (SELECT 1 FROM job_doubts
                  WHERE job_doubts.job_id = jobs.id AND job_doubts.agent_id = ?1 AND until_ms > ?2 AND until_ms <= ?5))
     ORDER BY priority DESC, created_ms, id LIMIT ?6 OFFSET ?7";
+const NEXT_NEEDS: &str = "/* what the next jobs need */
+    SELECT options, requirements, pinned, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
+    FROM jobs WHERE pending > 0 AND control = 'active' ORDER BY priority DESC, created_ms, id LIMIT ?1";
 const NEXT_RANGE: &str = "/* next range to lease */
     SELECT first, last, generation FROM ranges
     WHERE job_id = ?6 AND state = 'pending'
@@ -168,6 +172,12 @@ async fn pin(tx: &mut Tx, job: JobId, blender: &BlenderFacts) -> Result<(), Stor
         .await
         .map(drop)
         .map_err(database_error)
+}
+
+/// What the jobs need that are next to be served.
+pub(super) async fn next_needs(readers: &SqlitePool) -> Result<Vec<Needs>, StoreError> {
+    let rows = sqlx::query(NEXT_NEEDS).bind(LOOKED_AT).fetch_all(readers).await.map_err(database_error)?;
+    rows.iter().map(needs).collect()
 }
 
 fn candidate(row: &SqliteRow, ask: &LeaseAsk) -> Result<Candidate, StoreError> {

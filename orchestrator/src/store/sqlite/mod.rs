@@ -34,7 +34,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
 use haywain_shared::inspection::Inspection;
-use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::job::{AgentReport, AgentState, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
@@ -56,6 +56,7 @@ use super::{
 };
 use crate::blobs::JobFiles;
 use crate::clock::Clock;
+use crate::queue::matching::{Applicant, why_it_idles};
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -251,7 +252,12 @@ impl Store for SqliteStore {
     }
 
     async fn agents(&self) -> Result<Vec<AgentReport>, StoreError> {
-        agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await
+        let mut agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
+        let next = grants::next_needs(&self.readers).await?;
+        for agent in agents.iter_mut().filter(|agent| agent.state == AgentState::Online && agent.leases == 0) {
+            agent.idle_because = why_it_idles(&next, &Applicant::of(agent));
+        }
+        Ok(agents)
     }
 
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
