@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::blender::known::Known;
 use crate::blender::session::Patience;
 use crate::blender::studio::{BlenderStudio, Studio};
 use crate::blender::{addons, find};
@@ -57,7 +58,7 @@ pub enum Ended {
 /// Runs the agent until it leaves: because of `signals`, because of its own bounds, or because another took its place.
 pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
-    let blenders = find::blenders(&settings.blender).await?;
+    let blenders = find::blenders(&settings.blender, &mut Known::read(folder.path())).await?;
     let left = leftovers::end_all_of(folder.path()).context("looking for what an earlier life has left")?;
     if left > 0 {
         tracing::warn!(processes = left, "an earlier life of this agent has left processes: ended");
@@ -72,8 +73,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         return Ok(Ended::InOrder);
     };
     let name = settings.name.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
+    let found: Vec<_> = blenders.iter().map(ToString::to_string).collect();
     tracing::info!(
-        agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blender = %blenders[0],
+        agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
         slots = plan.slots, threads = ?plan.threads, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
@@ -89,7 +91,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
         },
         studio: Arc::new(BlenderStudio {
-            blender: blenders[0].clone(),
+            blenders,
             addons: settings.addons.clone(),
             jailer,
             scenes: SceneCache::scenes_in(folder.path()),
@@ -146,7 +148,8 @@ fn jailer(sandbox: Sandbox) -> anyhow::Result<Jailer> {
 fn abilities(settings: &Settings) -> anyhow::Result<Abilities> {
     let addons = settings.addons.as_deref().map(addons::found_in).transpose().context("the folder of add-ons")?;
     let scripts = if settings.allow_scripts { Scripts::Allowed } else { Scripts::Blocked };
-    Ok(Abilities { scripts, addons: addons.unwrap_or_default() })
+    let tags = settings.tag.iter().cloned().collect();
+    Ok(Abilities { scripts, addons: addons.unwrap_or_default(), tags })
 }
 
 /// What an agent is made of, wherever it comes from: the system, or a simulation.
@@ -181,6 +184,7 @@ impl Parts {
         let Self { client, introduction, studio, clock, plan, max_outbox_bytes, max_cache_bytes, leaving, tasks } =
             self;
         let scripts = introduction.abilities.scripts;
+        let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
         let stop = leaving.stopping().clone();
         let agent_id = introduction.identity.agent_id;
         let link = Link::new(client.clone(), introduction, stop.clone());
@@ -217,6 +221,7 @@ impl Parts {
             reports,
             studio,
             threads: plan.threads,
+            blender,
             scripts,
             poll: Duration::from_millis(intervals.poll_ms),
             leaving: leaving.clone(),

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use haywain_shared::logging::LogFormat;
+use haywain_shared::requirements::Tag;
+use haywain_shared::size::Size;
 use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::jail::Sandbox;
-use crate::size::Size;
 
 /// Haywain's agent: renders frames with the Blender on this machine, for an orchestrator.
 ///
@@ -33,8 +34,8 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
 
-    /// A Blender program, or a Python that has the bpy module; may be given more than once, and the first is used
-    /// [default: the newest one found on PATH and in the usual places]
+    /// A Blender program, or a Python that has the bpy module; may be given more than once, and each job gets the one that suits
+    /// its file [default: all that are found on PATH and in the usual places]
     #[arg(long, env = "HAYWAIN_BLENDER", value_name = "PATH", value_delimiter = PATH_DELIMITER)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blender: Vec<PathBuf>,
@@ -70,6 +71,11 @@ pub struct Flags {
     #[arg(long, env = "HAYWAIN_ADDONS", value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     addons: Option<PathBuf>,
+
+    /// A word that jobs may ask for, such as big or upstairs; may be given more than once
+    #[arg(long, env = "HAYWAIN_TAG", value_name = "NAME", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tag: Vec<Tag>,
 
     /// Let Python run that comes with a scene, for jobs that ask for it: whoever may submit such jobs may run programs here
     #[arg(long, env = "HAYWAIN_ALLOW_SCRIPTS")]
@@ -130,6 +136,9 @@ pub struct Settings {
     pub cache_size: Option<Size>,
     /// Where add-ons lie that jobs may name.
     pub addons: Option<PathBuf>,
+    /// What jobs may ask for by name.
+    #[serde(default)]
+    pub tag: Vec<Tag>,
     /// Whether Python may run that comes with a scene.
     #[serde(default)]
     pub allow_scripts: bool,

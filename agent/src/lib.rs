@@ -20,6 +20,5 @@ pub mod machine;
 pub mod outbox;
 pub mod output;
 pub mod picture;
-pub mod size;
 pub mod slot;
 pub mod thumbnail;

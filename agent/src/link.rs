@@ -44,6 +44,8 @@ pub struct Introduction {
 pub struct Offer {
     /// The scene that its Blender has open.
     pub warm: Option<SceneId>,
+    /// The memory that this Blender has: it can be given to another.
+    pub warm_bytes: u64,
     /// The scenes that lie whole on this machine, the latest used first.
     pub cached: Vec<SceneId>,
 }
@@ -116,7 +118,9 @@ impl Link {
         let mut request_id = RequestId::generate();
         loop {
             let mut asked = Duration::ZERO;
-            let memory_available_bytes = self.sample.borrow().map_or(0, |sample| sample.memory_available_bytes);
+            let machine_bytes = self.introduction.machine.memory_bytes;
+            let free_bytes = self.sample.borrow().map_or(machine_bytes, |sample| sample.memory_available_bytes);
+            let memory_available_bytes = free_bytes.saturating_add(offer.warm_bytes).min(machine_bytes);
             let request = LeaseRequest {
                 agent_id,
                 incarnation,

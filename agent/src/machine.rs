@@ -128,6 +128,16 @@ pub fn activity(process: u32) -> Option<Activity> {
     Some(Activity { cpu_time_ms: process.accumulated_cpu_time(), waits_for })
 }
 
+/// The memory that a process has resident; 0 when it is gone.
+#[must_use]
+pub fn resident_bytes(process: u32) -> u64 {
+    let pid = Pid::from_u32(process);
+    let Ok(mut system) = System::new() else { return 0 };
+    let what = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, what);
+    system.process(pid).map_or(0, sysinfo::Process::memory)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,5 +178,6 @@ mod tests {
         assert!(facts.logical_cores >= 1);
         assert!(facts.memory_bytes >= sample.memory_available_bytes && sample.memory_available_bytes > 0);
         assert!(activity(std::process::id()).is_some());
+        assert!(resident_bytes(std::process::id()) > 0);
     }
 }

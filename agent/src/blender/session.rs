@@ -23,7 +23,7 @@ use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
 use super::{Blender, SceneFolder, environment};
 use crate::jail::{Jailer, Walls};
-use crate::machine::{Activity, WaitsFor, activity};
+use crate::machine::{Activity, WaitsFor, activity, resident_bytes};
 
 /// How long a process may take to die after it has been killed, or to say why it died.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -170,7 +170,7 @@ impl Session {
         let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
         let line = DriverLine { commands, events: BufReader::new(events).lines() };
         let mut session = Self { child, line: Some(line), heard, listener, patience, addons, inspection: None };
-        let ready = tokio::time::timeout(patience.start, session.await_ready()).await;
+        let ready = tokio::time::timeout(patience.start, session.await_ready(blender)).await;
         ready.unwrap_or_else(|_| {
             let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
             Err(session.give_up(Failure::new(Cause::Stalled, message)))
@@ -179,11 +179,13 @@ impl Session {
         Ok(session)
     }
 
-    async fn await_ready(&mut self) -> Result<(), Failure> {
+    async fn await_ready(&mut self, asked: &Blender) -> Result<(), Failure> {
         loop {
             let Some(line) = self.read_line().await else { return Err(self.bury().await) };
             match serde_json::from_str(&line) {
-                Ok(Event::Ready { protocol: PROTOCOL, .. }) => return Ok(()),
+                Ok(Event::Ready { protocol: PROTOCOL, blender }) => {
+                    return asked.check_version(&blender).map_err(|failure| self.give_up(failure));
+                }
                 Ok(Event::Ready { protocol, .. }) => {
                     let message = format!("the driver speaks version {protocol} of the protocol, not {PROTOCOL}");
                     return Err(self.give_up(Failure::new(Cause::Crashed, message)));
@@ -259,6 +261,12 @@ impl Session {
     #[must_use]
     pub const fn is_alive(&self) -> bool {
         self.line.is_some()
+    }
+
+    /// The memory that it has resident.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.child.id().map_or(0, resident_bytes)
     }
 
     /// The log, for others to read while Blender writes it.

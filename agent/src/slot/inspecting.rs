@@ -34,7 +34,8 @@ impl Slot {
 
     async fn look_into(&mut self, scene: SceneId) -> Result<Box<Inspection>, Failure> {
         let options = RenderOptions::default();
-        let wanted = Wanted { scene, options: &options, inspection: InspectionWish::Wanted };
+        let blender = self.shop.blender.clone();
+        let wanted = Wanted { blender: &blender, scene, options: &options, inspection: InspectionWish::Wanted };
         let (mut warm, in_use) = self.housed(wanted).await?;
         let opened = warmth::open(&mut warm, wanted, in_use).await;
         let inspection = warm.blender.take_inspection();

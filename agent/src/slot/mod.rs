@@ -11,7 +11,7 @@ use std::time::Duration;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::options::Scripts;
-use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
+use haywain_shared::protocol::{BlenderFacts, FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,8 @@ pub struct Workshop {
     pub reports: mpsc::UnboundedSender<Report>,
     /// Where Blenders come from.
     pub studio: Arc<dyn Studio>,
+    /// The Blender that looks at scenes for which no job has named one.
+    pub blender: BlenderFacts,
     /// Whether Python may run that comes with a scene.
     pub scripts: Scripts,
     /// Threads of each Blender.
@@ -95,8 +97,12 @@ impl Slot {
         // What an earlier life has left is delivered first, or its frames could be leased anew.
         self.all_told().await;
         while leaving.may_take_work().await.is_some() {
-            let warm = self.warm.as_ref().and_then(|warm| warm.scene.as_ref());
-            let offer = Offer { warm: warm.map(|scene| scene.id), cached: self.shop.cache.cached() };
+            let warm = self.warm.as_ref();
+            let offer = Offer {
+                warm: warm.and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id),
+                warm_bytes: warm.map_or(0, |warm| warm.blender.memory_bytes()),
+                cached: self.shop.cache.cached(),
+            };
             let leased = tokio::select! {
                 biased;
                 // A grant that is on its way is given back when the agent says that it leaves.

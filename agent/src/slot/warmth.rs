@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::options::{RenderOptions, Scripts};
-use haywain_shared::protocol::{InspectionWish, LeaseGrant};
+use haywain_shared::protocol::{BlenderFacts, InspectionWish, LeaseGrant};
 use haywain_shared::scene::SceneId;
 
 use super::{Slot, disk_failure};
@@ -25,6 +25,7 @@ pub(super) struct Warm {
 /// What a Blender cannot change, or leaves traces of, while it lives: only jobs that agree in it share one.
 #[derive(Debug, PartialEq, Eq)]
 struct Household {
+    blender: BlenderFacts,
     scripts: Scripts,
     addons: BTreeSet<String>,
     color_config: Option<PathBuf>,
@@ -40,6 +41,7 @@ pub(super) struct OpenScene {
 /// How a scene is to be open.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
+    pub(super) blender: &'a BlenderFacts,
     pub(super) scene: SceneId,
     pub(super) options: &'a RenderOptions,
     pub(super) inspection: InspectionWish,
@@ -47,7 +49,7 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     pub(super) const fn by(grant: &'a LeaseGrant) -> Self {
-        Self { scene: grant.scene, options: &grant.options, inspection: grant.inspection }
+        Self { blender: &grant.blender, scene: grant.scene, options: &grant.options, inspection: grant.inspection }
     }
 }
 
@@ -59,7 +61,8 @@ impl Slot {
             warm.blender.begin_log();
         }
         let is_wanted = |scene: &OpenScene| scene.id == wanted.scene && scene.options == *wanted.options;
-        let is_open = |warm: &Warm| warm.scene.as_ref().is_some_and(is_wanted);
+        let is_open =
+            |warm: &Warm| warm.household.blender == *wanted.blender && warm.scene.as_ref().is_some_and(is_wanted);
         if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
             return Ok(warm);
         }
@@ -88,6 +91,7 @@ impl Slot {
         let in_use = self.shop.cache.scene(wanted.scene, self.shop.leaving.stopping()).await;
         let in_use = in_use.map_err(|error| cache_failure(&error))?;
         let household = Household {
+            blender: wanted.blender.clone(),
             scripts: wanted.options.scripts,
             addons: wanted.options.addons.clone(),
             color_config: in_use.folder().color_config.clone(),
@@ -99,7 +103,7 @@ impl Slot {
                     blender.end().await;
                 }
                 let config = household.color_config.as_deref();
-                let blender = self.shop.studio.start(&self.folder, config, household.scripts).await?;
+                let blender = self.shop.studio.start(wanted.blender, &self.folder, config, household.scripts).await?;
                 Warm { blender, household, scene: None }
             }
         };
@@ -109,7 +113,7 @@ impl Slot {
 
 /// Opens the scene, in place of the one before.
 pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse) -> Result<(), Failure> {
-    let Wanted { scene: id, options, inspection } = wanted;
+    let Wanted { scene: id, options, inspection, blender: _ } = wanted;
     warm.scene = None;
     let opened = warm.blender.open(in_use.folder(), Opening { options, inspection }).await?;
     tracing::info!(scene = %id, engine = opened.engine, formats = ?opened.formats, notes = ?opened.notes, "scene opened");

@@ -26,4 +26,5 @@ mod scripts;
 mod session;
 mod simulations;
 mod system;
+mod versions;
 mod warm;

@@ -13,8 +13,10 @@ use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
 use haywain_shared::job::JobReport;
 use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::{
-    Abilities, HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, UploadOutcome,
+    Abilities, BlenderFacts, BlenderKind, HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample,
+    UploadOutcome,
 };
+use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::{Manifest, SceneId};
 
 use crate::clock::HeldClock;
@@ -93,11 +95,17 @@ impl Bench {
         incarnation: u32,
         abilities: Abilities,
     ) -> Result<(), StoreError> {
-        let machine =
-            MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: 1 };
-        let facts = AgentFacts { slots: 1, machine, blenders: Vec::new(), abilities };
+        let facts = AgentFacts { abilities, ..facts(&["3.4.1"]) };
         let incarnation = Incarnation(incarnation);
         self.store.register(Registration { agent, incarnation, name: "test".to_owned(), facts }).await
+    }
+
+    /// A new agent with these Blenders.
+    pub(super) async fn agent_named(&self, name: &str, blenders: &[&str]) -> AgentId {
+        let agent = AgentId::generate();
+        let (name, facts) = (name.to_owned(), facts(blenders));
+        self.store.register(Registration { agent, incarnation: Incarnation(1), name, facts }).await.unwrap();
+        agent
     }
 
     pub(super) async fn ask(&self, agent: AgentId, request: RequestId) -> Result<Option<Lease>, StoreError> {
@@ -235,6 +243,14 @@ impl Bench {
     }
 }
 
+/// What an agent tells that has these Blenders.
+fn facts(blenders: &[&str]) -> AgentFacts {
+    let blenders =
+        blenders.iter().map(|version| BlenderFacts { version: (*version).to_owned(), kind: BlenderKind::Program });
+    let machine = MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: GIB };
+    AgentFacts { slots: 1, machine, blenders: blenders.collect(), abilities: Abilities::default() }
+}
+
 /// A job with nothing special about it.
 pub(super) fn new_job(id: JobId, scene: SceneId, frames: FrameRange) -> NewJob {
     NewJob {
@@ -244,6 +260,7 @@ pub(super) fn new_job(id: JobId, scene: SceneId, frames: FrameRange) -> NewJob {
         frames: FrameList::of_range(frames),
         batch_size: 5,
         options: RenderOptions::default(),
+        requirements: Requirements::default(),
         priority: 0,
         limits: Limits::default(),
         idempotency: None,
