@@ -86,6 +86,9 @@ fn is_passed_on(name: &str) -> bool {
 /// Gives a command that environment and no other. `mark` tells whose it is.
 pub(super) fn put(command: &mut Command, variables: Vec<(OsString, OsString)>, mark: &Path) {
     command.env_clear().envs(variables).env(MARK, mark);
+    // Blender's own prints too come at once with it, as Python sets the buffer that both use: progress is read from them, and what
+    // is unknown in a file is told by them alone.
+    command.env("PYTHONUNBUFFERED", "1");
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 
 #![cfg(target_os = "linux")]
 
+use std::io::Write as _;
+
+use haywain_agent::jail::{Jailer, Sandbox, Strength};
 use haywain_shared::job::JobState;
 use serde_json::json;
 
@@ -19,6 +22,17 @@ fn marked(farm: &Farm, agent: &str) -> Vec<u64> {
     system::processes_with(&format!("HAYWAIN_AGENT_FOLDER={}", farm.folder().join(agent).display()))
 }
 
+/// Whether this kernel can build all of the walls; where it cannot, a test says so past libtest's capture and proves nothing.
+fn walls_are_full() -> bool {
+    let jailer = Jailer::new(env!("CARGO_BIN_EXE_haywain-agent").into(), Sandbox::Require);
+    let strength = jailer.strength().unwrap();
+    if strength != Strength::Full {
+        let told = format!("SKIPPED: a hostile scene in the sandbox (this kernel builds a {} one)\n", strength.word());
+        std::io::stderr().write_all(told.as_bytes()).unwrap();
+    }
+    strength == Strength::Full
+}
+
 fn file_name(farm: &Farm, path: &str) -> String {
     let job = farm.wait_for_end(path);
     assert_eq!(job.state, JobState::Completed, "{job:?}");
@@ -27,6 +41,9 @@ fn file_name(farm: &Farm, path: &str) -> String {
 
 #[test]
 fn a_hostile_scene_gets_nowhere_and_leaves_nothing() {
+    if !walls_are_full() {
+        return;
+    }
     for kind in [Kind::Program, Kind::Module] {
         let farm = Farm::start(&hostile());
         let flags = ["--slots", "1", "--allow-scripts", "--sandbox", "require"];

@@ -282,9 +282,10 @@ async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
         "exec '{}' -c 'import time\nwhile time.process_time() < 3: pass\nprint({rendered:?}, flush=True)\ntime.sleep(1000)'",
         blenders::path(Kind::Module).display()
     );
-    let blender = broken_blender(&folder, &format!("{READY}; {OPENED}; read -r line; {busy}"));
+    let mut broken = broken_blender(&folder, &format!("{READY}; {OPENED}; read -r line; {busy}"));
+    broken.installation.extend(blender(Kind::Module).await.installation);
     let tasks = TaskTracker::new();
-    let mut session = start_in_jail(&blender, &folder.path().join("work"), None, None, patience, &tasks).await.unwrap();
+    let mut session = start_in_jail(&broken, &folder.path().join("work"), None, None, patience, &tasks).await.unwrap();
     open(&mut session, Path::new("/a.blend")).await.unwrap();
     let terms = Terms { stall_timeout: Some(Duration::from_secs(1)), ..TERMS };
     session.render(frame(1), folder.path(), terms, |_| {}).await.unwrap();

@@ -35,7 +35,8 @@ attempt("secrets", lambda: open(f"/proc/{agent}/environ").read(1)[0])
 attempt("root", lambda: write("/haywain-was-here"))
 attempt("shared", lambda: write("/dev/shm/haywain-was-here"))
 attempt("scene", lambda: write(os.path.join(os.path.dirname(bpy.data.filepath), "was-here")))
-attempt("link", lambda: os.symlink("/etc", os.path.join(tempfile.gettempdir(), "link")))
+# Where the agent reads frames.
+attempt("link", lambda: os.symlink("/etc", os.path.join(tempfile.gettempdir(), "..", "..", "link")))
 # Nobody listens there: it is the attempt that is to fail.
 attempt("tcp", lambda: socket.socket(socket.AF_INET))
 attempt("udp", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)))
