@@ -1,11 +1,11 @@
 """The files of pictures for several views, as a table: no Blender, no disk."""
 
-import os
+import pathlib
 import sys
 import unittest
 from types import SimpleNamespace
 
-sys.path.append(os.path.join(os.path.dirname(__file__), "../../../shared/src/blender_python"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "shared" / "src" / "blender_python"))
 
 from views import view_paths
 

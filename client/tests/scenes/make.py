@@ -13,6 +13,10 @@ import sys
 
 import bpy
 
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+from media_stage import stage
+
 FOLDER = os.path.abspath(sys.argv[sys.argv.index("--") + 1])
 
 
@@ -39,20 +43,7 @@ def plain_file(path):
 
 
 def small_scene():
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    scene.render.engine = "CYCLES"
-    scene.cycles.samples = 1
-    scene.cycles.use_denoising = False
-    scene.render.resolution_x, scene.render.resolution_y = 32, 18
-    scene.render.filepath = "//out/shot_"
-    for name in dir(scene.render):
-        # Dates in the files would make equal pictures differ in bytes.
-        if name.startswith("use_stamp"):
-            setattr(scene.render, name, False)
-    bpy.ops.object.camera_add(location=(0.0, -7.0, 2.0), rotation=(1.3, 0.0, 0.0))
-    scene.camera = bpy.context.object
-    bpy.ops.object.light_add(type="SUN", location=(3.0, -3.0, 5.0), rotation=(0.5, 0.3, 0.0))
+    scene = stage(32, 18, samples=1)
     scene.frame_start, scene.frame_end, scene.frame_step = 3, 9, 2
     return scene
 

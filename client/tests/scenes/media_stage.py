@@ -29,14 +29,14 @@ class Case:
         bpy.ops.wm.save_as_mainfile(filepath=path, compress=True, relative_remap=False)
 
 
-def stage():
-    """An empty scene with a camera and a sun, 48 by 27 pixels."""
+def stage(width=48, height=27, samples=2):
+    """An empty scene with a camera and a sun."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
-    scene.cycles.samples = 2
+    scene.cycles.samples = samples
     scene.cycles.use_denoising = False
-    scene.render.resolution_x, scene.render.resolution_y = 48, 27
+    scene.render.resolution_x, scene.render.resolution_y = width, height
     scene.render.filepath = "//out/shot_"
     for name in dir(scene.render):
         # Dates in the files would make equal pictures differ in bytes.

@@ -6,7 +6,7 @@ import bpy
 
 from haywain.blendfile import OWN_VERSION
 from haywain.needs import external_files, in_few_words, is_present, node_tree_of, rendered_datablocks, sequencer_of
-from haywain.scripts import broken_drivers
+from haywain.scripts import all_datablocks, broken_drivers
 from haywain.simulations import unbaked
 
 MOST_NAMED = 5
@@ -52,7 +52,10 @@ def unbaked_simulations(scene):
 
 
 def blocked_drivers(scene, scripts_allowed):
-    names = [] if scripts_allowed else list(broken_drivers(rendered_datablocks(scene)[0]))
+    # This is asked after every frame, and to follow all that the scene reaches takes long: most files have nothing broken at all.
+    if scripts_allowed or not any(True for _ in broken_drivers(all_datablocks())):
+        return
+    names = list(broken_drivers(rendered_datablocks(scene)[0]))
     if names:
         yield (f"Scene '{scene.name}' has drivers that need Python, which is blocked: {listed(names)}: allow scripts, or "
                "allow broken drivers")

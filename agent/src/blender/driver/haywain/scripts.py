@@ -1,5 +1,7 @@
 """Python that comes with a scene: what needs it, when it is blocked."""
 
+import itertools
+
 import bpy
 
 
@@ -10,6 +12,11 @@ def animated(datablocks):
         for part in (owner, getattr(owner, "node_tree", None), getattr(owner, "shape_keys", None)):
             if part is not None and getattr(part, "animation_data", None):
                 yield name, part.animation_data
+
+
+def all_datablocks():
+    return itertools.chain.from_iterable(getattr(bpy.data, collection.identifier)
+                                         for collection in bpy.data.bl_rna.properties if collection.type == "COLLECTION")
 
 
 def broken_drivers(datablocks):
