@@ -5,14 +5,14 @@ use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse as _, Response};
 use haywain_shared::ids::AgentId;
-use haywain_shared::inspection::InspectionStanding;
+use haywain_shared::inspection::{Inspection, InspectionStanding};
 use haywain_shared::job::AgentState;
 use haywain_shared::problem::{Problem, ProblemKind};
 use haywain_shared::scene::SceneId;
 
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
-use crate::desk::{FailedTry, Standing};
+use crate::desk::{FailedTry, Standing, Wished};
 
 /// When somebody who waits is to ask again, in seconds.
 const RETRY_SECONDS: &str = "1";
@@ -36,8 +36,7 @@ pub(super) async fn ask(State(app): State<App>, Path(scene): Path<SceneId>) -> R
     if !app.desk.has_wish(scene) {
         let report = app.store.scene_report(scene).await?;
         if let Some(inspection) = report.inspection {
-            let known = InspectionStanding::Known { inspection: Box::new(inspection) };
-            return Ok((StatusCode::OK, Json(known)).into_response());
+            return Ok(known(inspection));
         }
         if !report.missing_blobs.is_empty() {
             let text = format!(
@@ -53,7 +52,14 @@ pub(super) async fn ask(State(app): State<App>, Path(scene): Path<SceneId>) -> R
         let found = agents.iter().find(|agent| agent.agent_id == wanted);
         found.map_or_else(|| wanted.to_string(), |agent| agent.name.clone())
     };
-    let agent = match app.desk.ask(scene, &agents.iter().map(|agent| (agent.agent_id, agent.state)).collect()) {
+    let (standing, wished) = app.desk.ask(scene, &agents.iter().map(|agent| (agent.agent_id, agent.state)).collect());
+    if wished == Wished::Now
+        && let Some(inspection) = app.store.scene_report(scene).await?.inspection
+    {
+        app.desk.settle(scene);
+        return Ok(known(inspection));
+    }
+    let agent = match standing {
         Standing::Failed(FailedTry { agent, failure }) => {
             let failed = InspectionStanding::Failed { agent: name_of(agent), failure };
             return Ok((StatusCode::OK, Json(failed)).into_response());
@@ -65,4 +71,8 @@ pub(super) async fn ask(State(app): State<App>, Path(scene): Path<SceneId>) -> R
     let agents_online = u32::try_from(online.count()).unwrap_or(u32::MAX);
     let asked = InspectionStanding::Asked { agent, agents_online };
     Ok((StatusCode::ACCEPTED, [(RETRY_AFTER, RETRY_SECONDS)], Json(asked)).into_response())
+}
+
+fn known(inspection: Inspection) -> Response {
+    (StatusCode::OK, Json(InspectionStanding::Known { inspection: Box::new(inspection) })).into_response()
 }
