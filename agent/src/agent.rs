@@ -2,6 +2,7 @@
 //! leave. What it holds then is finished or put down in order, and nothing that it has started lives on.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use crate::link::{Introduction, Link, LinkEnded};
 use crate::machine::{self, Machine, Plan};
 use crate::outbox::Outbox;
 use crate::slot::{Slot, Workshop};
+use crate::status::{Board, Keeper, Rooms, Watched, Who};
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -79,9 +81,25 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         slots = plan.slots, threads = ?plan.threads, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
+    let clock = Arc::new(SystemBootClock::start());
+    let began = clock.began();
+    let board = Board::new(clock.clone(), began);
+    let process = std::process::id();
+    let who = Who {
+        agent_id: identity.agent_id,
+        name: name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        orchestrator: settings.orchestrator.to_string(),
+        blenders: found,
+        sandbox: jailer.strength().map_or("unknown", Strength::word).to_owned(),
+        process,
+        started: machine::started(process).unwrap_or(began),
+    };
+    let keeper = Keeper::start(board.clone(), who, folder.path(), settings.metrics).await?;
     let bounds = Bounds { idle: settings.exit_when_idle.map(|span| span.0), jobs: settings.max_jobs };
+    let transport = HttpTransport::new(&settings.orchestrator)?;
     let parts = Parts {
-        client: AgentClient::new(Arc::new(HttpTransport::new(&settings.orchestrator)?)),
+        client: AgentClient::new(Arc::new(Watched::new(transport, board.clone()))),
         introduction: Introduction {
             identity,
             name,
@@ -99,19 +117,20 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             patience: Patience::default(),
             tasks: tasks.clone(),
         }),
-        clock: Arc::new(SystemBootClock::start()),
+        clock,
         plan,
         max_outbox_bytes: settings.max_outbox_mb * MEGABYTE,
         max_cache_bytes: settings.cache_size.map_or_else(|| machine::cache_bytes(folder.path()), |size| size.bytes),
         leaving: Leaving::new(bounds),
+        board,
         tasks,
     };
     let leaving = parts.leaving.clone();
     let working = parts.run(folder.path(), move || machine.sample());
     tokio::pin!(working);
-    loop {
+    let ended = loop {
         tokio::select! {
-            ended = &mut working => return ended,
+            ended = &mut working => break ended,
             () = signals.next() => {
                 if leaving.draining().is_cancelled() {
                     tracing::info!("stopping at once");
@@ -122,7 +141,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
                 }
             }
         }
-    }
+    };
+    keeper.end().await;
+    ended
 }
 
 /// What Blenders are put into here, and says how strong that is.
@@ -170,6 +191,8 @@ pub struct Parts {
     pub max_cache_bytes: u64,
     /// When it is to go.
     pub leaving: Leaving,
+    /// Where its parts say how it goes.
+    pub board: Board,
     /// Where its tasks live.
     pub tasks: TaskTracker,
 }
@@ -181,8 +204,18 @@ impl Parts {
         folder: &Path,
         sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
     ) -> anyhow::Result<Ended> {
-        let Self { client, introduction, studio, clock, plan, max_outbox_bytes, max_cache_bytes, leaving, tasks } =
-            self;
+        let Self {
+            client,
+            introduction,
+            studio,
+            clock,
+            plan,
+            max_outbox_bytes,
+            max_cache_bytes,
+            leaving,
+            board,
+            tasks,
+        } = self;
         let scripts = introduction.abilities.scripts;
         let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
         let stop = leaving.stopping().clone();
@@ -204,6 +237,13 @@ impl Parts {
         tracing::info!(heartbeat_ms = intervals.heartbeat_ms, lease_ttl_ms = intervals.lease_ttl_ms, "registered");
 
         let book = Book::new(clock, Duration::from_millis(intervals.lease_ttl_ms));
+        board.opened(Rooms {
+            link: link.clone(),
+            book: book.clone(),
+            outbox: outbox.clone(),
+            cache: cache.clone(),
+            leaving: leaving.clone(),
+        });
         let (reports, to_deliver) = mpsc::unbounded_channel();
         for parcel in left_over {
             tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
@@ -225,6 +265,7 @@ impl Parts {
             scripts,
             poll: Duration::from_millis(intervals.poll_ms),
             leaving: leaving.clone(),
+            board,
         };
         let mut slots = JoinSet::new();
         for number in 0..plan.slots {
@@ -236,45 +277,58 @@ impl Parts {
         tokio::pin!(beating);
 
         // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
-        let mut ended = LinkEnded::Stopped;
-        let mut watching = std::pin::pin!(leaving.watch_idleness());
-        let mut watched = false;
-        while !slots.is_empty() {
-            tokio::select! {
-                Some(slot) = slots.join_next() => {
-                    let slot = slot.context("a slot")?;
-                    if slot != LinkEnded::Stopped {
-                        ended = slot;
-                        leaving.stop();
-                    }
-                }
-                over = &mut beating => {
-                    ended = over;
-                    leaving.stop();
-                    while slots.join_next().await.is_some() {}
-                }
-                () = &mut watching, if !watched => watched = true,
-            }
-        }
+        let ended = all_ended(slots, beating.as_mut(), &leaving).await?;
         let told = async {
             tokio::select! {
                 _ = &mut courier => {}
                 _ = &mut beating => {}
             }
         };
-        if tokio::time::timeout(FAREWELL, told).await.is_err() {
-            tracing::warn!(
-                "the orchestrator does not answer; undelivered frames stay in the outbox for the next start"
-            );
-        } else {
-            link.leave().await;
-        }
+        farewell(told, &link).await;
         cache.close();
         farewell_over.cancel();
         tasks.close();
         tasks.wait().await;
         tracing::info!("left");
         Ok(how(ended, &leaving))
+    }
+}
+
+/// Waits until every slot has ended, while the heart beats; how the line has ended meanwhile.
+async fn all_ended(
+    mut slots: JoinSet<LinkEnded>,
+    mut beating: Pin<&mut impl Future<Output = LinkEnded>>,
+    leaving: &Leaving,
+) -> anyhow::Result<LinkEnded> {
+    let mut ended = LinkEnded::Stopped;
+    let mut watching = std::pin::pin!(leaving.watch_idleness());
+    let mut watched = false;
+    while !slots.is_empty() {
+        tokio::select! {
+            Some(slot) = slots.join_next() => {
+                let slot = slot.context("a slot")?;
+                if slot != LinkEnded::Stopped {
+                    ended = slot;
+                    leaving.stop();
+                }
+            }
+            over = &mut beating => {
+                ended = over;
+                leaving.stop();
+                while slots.join_next().await.is_some() {}
+            }
+            () = &mut watching, if !watched => watched = true,
+        }
+    }
+    Ok(ended)
+}
+
+/// Leaves the orchestrator once everything is `told`, if that does not take too long.
+async fn farewell(told: impl Future<Output = ()>, link: &Link) {
+    if tokio::time::timeout(FAREWELL, told).await.is_ok() {
+        link.leave().await;
+    } else {
+        tracing::warn!("the orchestrator does not answer; undelivered frames stay in the outbox for the next start");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use haywain_shared::logging::LogFormat;
 use haywain_shared::requirements::Tag;
 use haywain_shared::size::Size;
@@ -30,7 +30,7 @@ pub struct Flags {
     name: Option<String>,
 
     /// Folder for scenes and for frames on their way [default: the platform's folder for data]
-    #[arg(long, env = "HAYWAIN_DATA_DIR", value_name = "FOLDER")]
+    #[arg(long, env = "HAYWAIN_DATA_DIR", value_name = "FOLDER", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
 
@@ -93,10 +93,32 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
 
+    /// Serve how the agent does as metrics (Prometheus) on this port of the loopback address: GET /metrics [default: nowhere]
+    #[arg(long, env = "HAYWAIN_METRICS", value_name = "PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<u16>,
+
     /// A TOML file with these settings, named as the flags but with underscores for dashes
-    #[arg(long, env = "HAYWAIN_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "HAYWAIN_CONFIG", value_name = "FILE", global = true)]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+
+    /// What to do instead of working.
+    #[command(subcommand)]
+    #[serde(skip)]
+    pub errand: Option<Errand>,
+}
+
+/// What the program does instead of working as an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Errand {
+    /// Tell what the agent on this machine is at, and what keeps it from working if it does not work. Exits with 1 if no agent runs
+    /// with this data folder
+    Status {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What stands between the paths in `HAYWAIN_BLENDER`: as in PATH.
@@ -145,6 +167,8 @@ pub struct Settings {
     /// Whether Blender is kept from other files and the network.
     #[serde(default)]
     pub sandbox: Sandbox,
+    /// The loopback port of its metrics; none unless set.
+    pub metrics: Option<u16>,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,

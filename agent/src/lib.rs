@@ -2,7 +2,7 @@
 //!
 //! The rooms: [`blender`] finds and drives Blender; [`slot`] works off one batch after the other; [`delivery`] brings what
 //! was rendered to the orchestrator, from the [`outbox`] on disk; [`heartbeat`] says that the agent lives, from the [`book`]
-//! of what it holds; [`agent`] puts them together.
+//! of what it holds; [`status`] tells people how it goes; [`agent`] puts them together.
 
 pub mod agent;
 pub mod blender;
@@ -21,4 +21,5 @@ pub mod outbox;
 pub mod output;
 pub mod picture;
 pub mod slot;
+pub mod status;
 pub mod thumbnail;

@@ -87,6 +87,18 @@ impl Link {
         }
     }
 
+    /// How many slots the agent has told of.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.introduction.slots
+    }
+
+    /// The machine by its last sample, if there was one.
+    #[must_use]
+    pub fn sample(&self) -> Option<MachineSample> {
+        *self.sample.borrow()
+    }
+
     /// Makes the agent known, however long that takes, and learns the intervals to keep.
     pub async fn register(&self) -> Result<RegisterAnswer, LinkEnded> {
         let Introduction { identity, name, slots, machine, blenders, abilities } = &*self.introduction;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use haywain_shared::protocol::{MachineFacts, MachineSample};
+use jiff::{SignedDuration, Timestamp};
 use sysinfo::{
     CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus,
     ProcessesToUpdate, RefreshKind, System,
@@ -12,6 +13,9 @@ use sysinfo::{
 const CORES_PER_SLOT: u32 = 8;
 /// Memory that a slot is given as long as nobody knows what its scene needs.
 const MEMORY_PER_SLOT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// By how many seconds the system may tell the start of a process otherwise later: it counts from a boot that it computes anew.
+const START_DRIFT_S: i64 = 2;
 
 /// The room that scenes may take on a large disk.
 const CACHE_BYTES: u64 = 20 * 1024 * 1024 * 1024;
@@ -93,6 +97,23 @@ impl Machine {
 /// Logical processors that this process may use: fewer than the machine's where a container or a mask says so.
 fn logical_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+}
+
+/// When a process started, to the second; `None` when there is none of that number.
+#[must_use]
+pub fn started(process: u32) -> Option<Timestamp> {
+    let pid = Pid::from_u32(process);
+    let mut system = System::new().ok()?;
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
+    let second = i64::try_from(system.process(pid)?.start_time()).ok()?;
+    Timestamp::from_second(second).ok()
+}
+
+/// Whether a process still is the one that started then: its number may be another's by now.
+#[must_use]
+pub fn is_running(process: u32, then: Timestamp) -> bool {
+    let drift = SignedDuration::from_secs(START_DRIFT_S);
+    started(process).is_some_and(|found| found.duration_since(then).abs() <= drift)
 }
 
 /// What a process is at.
@@ -179,5 +200,16 @@ mod tests {
         assert!(facts.memory_bytes >= sample.memory_available_bytes && sample.memory_available_bytes > 0);
         assert!(activity(std::process::id()).is_some());
         assert!(resident_bytes(std::process::id()) > 0);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_process_is_known_by_its_number_and_its_start() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let then = started(child.id()).unwrap();
+        assert!(is_running(child.id(), then) && !is_running(child.id(), then - SignedDuration::from_mins(1)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_running(child.id(), then));
     }
 }

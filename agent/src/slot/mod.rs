@@ -25,6 +25,7 @@ use crate::leaving::Leaving;
 use crate::link::{Link, LinkEnded, Offer};
 use crate::outbox::{Label, Outbox};
 use crate::output::{self, Output};
+use crate::status::Board;
 
 /// How long a slot keeps still after a Blender that did not even start, or a disk that is full: the machine needs its owner
 /// more than another batch.
@@ -55,6 +56,8 @@ pub struct Workshop {
     pub poll: Duration,
     /// When to take no more, and when to put everything down.
     pub leaving: Leaving,
+    /// Where to say how it goes.
+    pub board: Board,
 }
 
 /// One slot.
@@ -63,6 +66,8 @@ pub struct Slot {
     /// For what Blender and its frames leave while they are in work.
     folder: PathBuf,
     warm: Option<Warm>,
+    /// Why it is to keep still.
+    trouble: Option<String>,
 }
 
 /// How a slot goes on after a frame.
@@ -79,7 +84,7 @@ impl Slot {
     /// A slot that works in `folder`.
     #[must_use]
     pub const fn new(shop: Workshop, folder: PathBuf) -> Self {
-        Self { shop, folder, warm: None }
+        Self { shop, folder, warm: None, trouble: None }
     }
 
     /// Leases and works until the agent leaves, or the line ends.
@@ -143,10 +148,12 @@ impl Slot {
             self.all_told().await;
         }
         if next == Next::Pause {
-            tracing::error!(
-                seconds = AFTER_TROUBLE.as_secs(),
-                "this machine is in trouble: taking no work for a while"
-            );
+            let seconds = AFTER_TROUBLE.as_secs();
+            tracing::error!(seconds, "this machine is in trouble: taking no work for a while");
+            let _note = self
+                .trouble
+                .take()
+                .map(|trouble| self.shop.board.note(format!("a slot takes no work for {seconds} s: {trouble}")));
             tokio::select! {
                 () = self.shop.leaving.draining().cancelled() => {}
                 () = tokio::time::sleep(AFTER_TROUBLE) => {}
@@ -223,6 +230,7 @@ impl Slot {
         let lease = self.shop.book.put_down(lease);
         let Failure { cause, message, peak_memory_bytes } = failure;
         tracing::warn!(%lease, %frame, %cause, reason = message, "attempt failed");
+        self.shop.board.failed();
         let log_tail = self.warm.as_ref().map(|warm| warm.blender.log_tail()).unwrap_or_default();
         let next = match cause {
             Cause::DiskFull => Next::Pause,
@@ -231,6 +239,9 @@ impl Slot {
             _ if cause.is_the_scenes_fault() => Next::GiveBack,
             _ => Next::Frame,
         };
+        if next == Next::Pause {
+            self.trouble = Some(format!("{cause}: {message}"));
+        }
         self.warm = self.warm.take().filter(|warm| warm.blender.is_alive());
         self.report(Report::Failure(lease, FailureReport { frame, cause, peak_memory_bytes, message, log_tail }));
         next
@@ -301,6 +312,7 @@ impl Slot {
         let label = Label { lease_id, frame, upload };
         let parcel = self.shop.outbox.put(label, directory).map_err(|error| disk_failure(&error))?;
         tracing::info!(lease = %lease_id, %frame, render_ms, "frame rendered");
+        self.shop.board.rendered(render_ms);
         self.report(Report::Frame(parcel));
         Ok(())
     }

@@ -10,6 +10,7 @@ use haywain_agent::identity;
 use haywain_agent::leaving::{Bounds, Leaving};
 use haywain_agent::link::Introduction;
 use haywain_agent::machine::Plan;
+use haywain_agent::status::Board;
 use haywain_shared::client::AgentClient;
 use haywain_shared::ids::AgentId;
 use haywain_shared::protocol::{Abilities, BlenderFacts, BlenderKind, MachineFacts, MachineSample};
@@ -96,6 +97,7 @@ impl Worker {
             max_outbox_bytes: 1000,
             max_cache_bytes: 1000,
             leaving: leaving.clone(),
+            board: Board::new(Arc::clone(&self.world.calendar) as Arc<_>, jiff::Timestamp::UNIX_EPOCH),
             tasks: TaskTracker::new(),
         };
         let folder = self.folder.clone();
