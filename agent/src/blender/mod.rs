@@ -1,6 +1,7 @@
 //! Blender: [`find`] it, keep one warm ([`session`]), and talk with the driver script that runs in it ([`protocol`]).
 
 pub mod addons;
+mod death;
 mod environment;
 pub mod find;
 pub mod known;

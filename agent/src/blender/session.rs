@@ -18,12 +18,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::death::{End, KernelHas, cause_of_death};
 use super::log::{LogTail, LogView};
 use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
 use super::{Blender, SceneFolder, environment};
 use crate::jail::{Jailer, Walls};
-use crate::machine::{Activity, WaitsFor, activity, resident_bytes};
+use crate::machine::{Activity, WaitsFor, activity};
+use crate::memory::look::{forget_peak, kernel_kills};
 
 /// How long a process may take to die after it has been killed, or to say why it died.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -141,6 +143,8 @@ pub struct Session {
     addons: Option<PathBuf>,
     /// What is in the scene that was opened last, until somebody takes it.
     inspection: Option<Box<Inspection>>,
+    /// How often the kernel had killed for want of memory when the last command was given.
+    kernel_kills: u64,
 }
 
 /// Both ends of the conversation with the driver.
@@ -169,7 +173,9 @@ impl Session {
         let heard = Arc::new(Mutex::new(Heard::new()));
         let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
         let line = DriverLine { commands, events: BufReader::new(events).lines() };
-        let mut session = Self { child, line: Some(line), heard, listener, patience, addons, inspection: None };
+        let line = Some(line);
+        let kernel_kills = kernel_kills();
+        let mut session = Self { child, line, heard, listener, patience, addons, inspection: None, kernel_kills };
         let ready = tokio::time::timeout(patience.start, session.await_ready(blender)).await;
         ready.unwrap_or_else(|_| {
             let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
@@ -199,6 +205,7 @@ impl Session {
     /// Opens a scene, in place of the one before.
     pub async fn open(&mut self, scene: &SceneFolder, opening: Opening<'_>) -> Result<Opened, Failure> {
         let SceneFolder { root, entry, places, color_config: _ } = scene;
+        self.process().into_iter().for_each(forget_peak);
         let Opening { options, inspection } = opening;
         let addons_folder = self.addons.take();
         let said =
@@ -263,10 +270,10 @@ impl Session {
         self.line.is_some()
     }
 
-    /// The memory that it has resident.
+    /// The process that leads its group.
     #[must_use]
-    pub fn memory_bytes(&self) -> u64 {
-        self.child.id().map_or(0, resident_bytes)
+    pub fn process(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// The log, for others to read while Blender writes it.
@@ -298,6 +305,7 @@ impl Session {
 
     async fn say(&mut self, command: &Command<'_>) -> Result<(), Failure> {
         self.heard().last_sign = Instant::now();
+        self.kernel_kills = kernel_kills();
         let mut line = serde_json::to_vec(command)
             .map_err(|error| Failure::new(Cause::BadScene, format!("a path that is no text: {error}")))?;
         line.push(b'\n');
@@ -364,7 +372,10 @@ impl Session {
         let tail = self.log_tail();
         let last = tail.lines().rev().find(|line| !line.trim().is_empty());
         let last = last.map_or_else(String::new, |line| format!("; its last words: {}", line.trim()));
-        Failure::new(Cause::Crashed, format!("Blender ended {how}{last}"))
+        let kernel = if kernel_kills() > self.kernel_kills { KernelHas::Killed } else { KernelHas::KilledNobody };
+        let cause = cause_of_death(status.map(End::of), kernel, &tail);
+        let why = if cause == Cause::OutOfMemory { ": memory ran out" } else { "" };
+        Failure::new(cause, format!("Blender ended {how}{why}{last}"))
     }
 
     fn give_up(&mut self, failure: Failure) -> Failure {
