@@ -66,15 +66,16 @@ impl Slot {
     /// Waits until there is room for a Blender at all, unless there is one.
     pub(super) async fn room_for_any(&mut self) {
         let mut changes = self.account.changes();
-        let mut is_told = false;
+        // What a session had that has just ended comes back in a moment.
+        let mut looks = 0;
         while self.warm.is_none() {
             changes.borrow_and_update();
             let room_bytes = self.account.room_bytes();
             if room_bytes >= LEAST_SESSION_BYTES {
                 return;
             }
-            if !is_told {
-                is_told = true;
+            if looks == 1 {
+                looks += 1;
                 tracing::warn!(
                     room_mib = room_bytes >> 20,
                     least_mib = LEAST_SESSION_BYTES >> 20,
@@ -83,7 +84,7 @@ impl Slot {
             }
             tokio::select! {
                 _ = changes.changed() => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => looks += 1,
             }
         }
     }
