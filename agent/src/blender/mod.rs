@@ -5,6 +5,7 @@ mod death;
 mod environment;
 pub mod find;
 pub mod known;
+pub mod launch;
 pub mod log;
 pub mod progress;
 pub mod protocol;

@@ -2,7 +2,7 @@
 //! silent) ends in an answer with a cause; when the value is gone, so is the process with all its children.
 
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::RenderOptions;
-use haywain_shared::protocol::{BlenderKind, InspectionWish};
-use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
+use haywain_shared::protocol::InspectionWish;
+use process_wrap::tokio::ChildWrapper;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
@@ -19,11 +19,11 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::death::{End, KernelHas, cause_of_death};
+use super::launch::{Surroundings, spawn};
 use super::log::{LogTail, LogView};
-use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile};
+use super::protocol::{Command, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
-use super::{Blender, SceneFolder, environment};
-use crate::jail::{Jailer, Walls};
+use super::{Blender, SceneFolder};
 use crate::machine::{Activity, WaitsFor, activity};
 use crate::memory::look::{forget_peak, kernel_kills};
 
@@ -31,8 +31,6 @@ use crate::memory::look::{forget_peak, kernel_kills};
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a process that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The variable that names the colour configuration (`OpenColorIO`'s documentation, "Environment variables").
-const OCIO: &str = "OCIO";
 
 /// How long a Blender is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,25 +76,6 @@ impl Failure {
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self { cause, message: message.into(), peak_memory_bytes: None }
     }
-}
-
-/// What a Blender finds around it when it starts: that does not change while it runs.
-#[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
-    /// For what it puts aside.
-    pub folder: &'a Path,
-    /// The `OpenColorIO` configuration, if not its own.
-    pub color_config: Option<&'a Path>,
-    /// Where add-ons lie that jobs may name.
-    pub addons: Option<&'a Path>,
-    /// What it is put into.
-    pub jailer: &'a Jailer,
-    /// The walls of that.
-    pub walls: &'a Walls,
-    /// Where it keeps what it compiles for GPUs, if that outlives it.
-    pub kernels: Option<&'a Path>,
-    /// The agent's data folder, as its mark.
-    pub mark: &'a Path,
 }
 
 /// How a scene is opened.
@@ -398,41 +377,4 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn spawn(blender: &Blender, surroundings: Surroundings<'_>) -> std::io::Result<Box<dyn ChildWrapper>> {
-    let Surroundings { folder, color_config, addons: _, jailer, walls, kernels, mark } = surroundings;
-    // What an earlier Blender has left there, it may have left on purpose.
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    for (path, text) in DRIVER {
-        let path = folder.join(path);
-        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        std::fs::write(path, text)?;
-    }
-    let (program, arguments) = jailer.command(&blender.path, walls);
-    let surroundings = environment::of(folder, kernels)?;
-    let mut command = CommandWrap::with_new(program, |command| {
-        command.args(arguments);
-        environment::put(command, surroundings, mark);
-        if blender.facts.kind == BlenderKind::Program {
-            command.args(["--background", "--factory-startup", "--disable-autoexec"]);
-            // Before --python, or Blender goes on after an exception.
-            command.args(["--python-exit-code", "3", "--python"]);
-        }
-        command.arg(folder.join(DRIVER[0].0));
-        match color_config {
-            Some(config) => command.env(OCIO, config),
-            // Not the agent's own, either.
-            None => command.env_remove(OCIO),
-        };
-        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    });
-    #[cfg(unix)]
-    command.wrap(process_wrap::tokio::ProcessGroup::leader());
-    #[cfg(windows)]
-    command.wrap(process_wrap::tokio::JobObject);
-    command.wrap(KillOnDrop).spawn()
 }

@@ -10,8 +10,9 @@ use haywain_shared::options::Scripts;
 use haywain_shared::protocol::BlenderFacts;
 use tokio_util::task::TaskTracker;
 
+use super::launch::Surroundings;
 use super::log::LogView;
-use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Surroundings, Terms};
+use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Terms};
 use super::{Blender, SceneFolder};
 use crate::jail::{BLENDER, Belongings, Jailer, Walls};
 
