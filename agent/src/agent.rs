@@ -33,7 +33,11 @@ use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
 use crate::machine::{self, Machine, Plan};
-use crate::outbox::Outbox;
+use crate::memory::Memory;
+use crate::memory::learnt::Learnt;
+use crate::memory::limits::Limits;
+use crate::memory::look::SystemLook;
+use crate::outbox::{Outbox, Parcel};
 use crate::slot::{Slot, Workshop};
 use crate::status::{Board, Keeper, Rooms, Watched, Who};
 
@@ -67,7 +71,13 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     }
     let jailer = jailer(settings.sandbox)?;
     let mut machine = Machine::new().context("looking at the machine")?;
-    let facts = machine.facts();
+    let mut facts = machine.facts();
+    let [max_bytes, reserve_bytes] =
+        [settings.max_memory, settings.reserve_memory].map(|size| size.map(|size| size.bytes));
+    let limits = Limits::on_machine(facts.memory_bytes, max_bytes, reserve_bytes);
+    let look = SystemLook::new().context("looking at the machine's memory")?;
+    let memory = Memory::new(limits, look, Learnt::read(folder.path()));
+    facts.memory_bytes = facts.memory_bytes.min(max_bytes.unwrap_or(u64::MAX));
     let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
@@ -78,7 +88,8 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let found: Vec<_> = blenders.iter().map(ToString::to_string).collect();
     tracing::info!(
         agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
-        slots = plan.slots, threads = ?plan.threads, data_dir = %folder.path().display(), "agent ready"
+        slots = plan.slots, threads = ?plan.threads, max_memory_bytes = max_bytes,
+        reserve_memory_bytes = limits.reserve_bytes, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
     let clock = Arc::new(SystemBootClock::start());
@@ -123,6 +134,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         max_cache_bytes: settings.cache_size.map_or_else(|| machine::cache_bytes(folder.path()), |size| size.bytes),
         leaving: Leaving::new(bounds),
         board,
+        memory,
         tasks,
     };
     let leaving = parts.leaving.clone();
@@ -193,6 +205,8 @@ pub struct Parts {
     pub leaving: Leaving,
     /// Where its parts say how it goes.
     pub board: Board,
+    /// What fits on its machine.
+    pub memory: Memory,
     /// Where its tasks live.
     pub tasks: TaskTracker,
 }
@@ -202,7 +216,7 @@ impl Parts {
     pub async fn run(
         self,
         folder: &Path,
-        sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
+        mut sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
     ) -> anyhow::Result<Ended> {
         let Self {
             client,
@@ -214,13 +228,13 @@ impl Parts {
             max_cache_bytes,
             leaving,
             board,
+            memory,
             tasks,
         } = self;
         let scripts = introduction.abilities.scripts;
         let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
-        let stop = leaving.stopping().clone();
         let agent_id = introduction.identity.agent_id;
-        let link = Link::new(client.clone(), introduction, stop.clone());
+        let link = Link::new(client.clone(), introduction, leaving.stopping().clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
         let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
@@ -245,10 +259,7 @@ impl Parts {
             leaving: leaving.clone(),
         });
         let (reports, to_deliver) = mpsc::unbounded_channel();
-        for parcel in left_over {
-            tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
-            let _ = reports.send(Report::Frame(parcel));
-        }
+        deliver_first(left_over, &reports);
         let farewell_over = CancellationToken::new();
         let courier =
             Courier { agent_id, client, outbox: outbox.clone(), book: book.clone(), stop: farewell_over.clone() };
@@ -266,14 +277,16 @@ impl Parts {
             poll: Duration::from_millis(intervals.poll_ms),
             leaving: leaving.clone(),
             board,
+            memory: memory.clone(),
         };
+        tasks.spawn(memory.clone().watch(farewell_over.clone()));
         let mut slots = JoinSet::new();
         for number in 0..plan.slots {
             slots.spawn(tasks.track_future(Slot::new(workshop.clone(), work.join(number.to_string())).run()));
         }
         drop(workshop);
-        let heartbeat_ms = Duration::from_millis(intervals.heartbeat_ms);
-        let beating = heartbeat::beat(link.clone(), book, leaving.clone(), heartbeat_ms, sample);
+        let interval = Duration::from_millis(intervals.heartbeat_ms);
+        let beating = heartbeat::beat(link.clone(), book, leaving.clone(), interval, || memory.told(sample()));
         tokio::pin!(beating);
 
         // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
@@ -329,6 +342,14 @@ async fn farewell(told: impl Future<Output = ()>, link: &Link) {
         link.leave().await;
     } else {
         tracing::warn!("the orchestrator does not answer; undelivered frames stay in the outbox for the next start");
+    }
+}
+
+/// What an earlier life has rendered is told before anything else.
+fn deliver_first(left_over: Vec<Parcel>, reports: &mpsc::UnboundedSender<Report>) {
+    for parcel in left_over {
+        tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
+        let _ = reports.send(Report::Frame(parcel));
     }
 }
 

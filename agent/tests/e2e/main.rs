@@ -20,6 +20,7 @@ mod inspection;
 mod jail;
 mod kills;
 mod lies;
+mod memory;
 mod options;
 mod outputs;
 mod places;
