@@ -2,6 +2,7 @@
 //! leave. What it holds then is finished or put down in order, and nothing that it has started lives on.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::blender::known::Known;
 use crate::blender::session::Patience;
 use crate::blender::studio::{BlenderStudio, Studio};
 use crate::blender::{addons, find};
@@ -31,8 +33,13 @@ use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
 use crate::machine::{self, Machine, Plan};
-use crate::outbox::Outbox;
+use crate::memory::Memory;
+use crate::memory::learnt::Learnt;
+use crate::memory::limits::Limits;
+use crate::memory::look::SystemLook;
+use crate::outbox::{Outbox, Parcel};
 use crate::slot::{Slot, Workshop};
+use crate::status::{Board, Keeper, Rooms, Watched, Who};
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -57,14 +64,20 @@ pub enum Ended {
 /// Runs the agent until it leaves: because of `signals`, because of its own bounds, or because another took its place.
 pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
-    let blenders = find::blenders(&settings.blender).await?;
+    let blenders = find::blenders(&settings.blender, &mut Known::read(folder.path())).await?;
     let left = leftovers::end_all_of(folder.path()).context("looking for what an earlier life has left")?;
     if left > 0 {
         tracing::warn!(processes = left, "an earlier life of this agent has left processes: ended");
     }
     let jailer = jailer(settings.sandbox)?;
     let mut machine = Machine::new().context("looking at the machine")?;
-    let facts = machine.facts();
+    let mut facts = machine.facts();
+    let [max_bytes, reserve_bytes] =
+        [settings.max_memory, settings.reserve_memory].map(|size| size.map(|size| size.bytes));
+    let limits = Limits::on_machine(facts.memory_bytes, max_bytes, reserve_bytes);
+    let look = SystemLook::new().context("looking at the machine's memory")?;
+    let memory = Memory::new(limits, look, Learnt::read(folder.path()));
+    facts.memory_bytes = facts.memory_bytes.min(max_bytes.unwrap_or(u64::MAX));
     let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
@@ -72,14 +85,32 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         return Ok(Ended::InOrder);
     };
     let name = settings.name.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
+    let found: Vec<_> = blenders.iter().map(ToString::to_string).collect();
     tracing::info!(
-        agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blender = %blenders[0],
-        slots = plan.slots, threads = ?plan.threads, data_dir = %folder.path().display(), "agent ready"
+        agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
+        slots = plan.slots, threads = ?plan.threads, max_memory_bytes = max_bytes,
+        reserve_memory_bytes = limits.reserve_bytes, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
+    let clock = Arc::new(SystemBootClock::start());
+    let began = clock.began();
+    let board = Board::new(clock.clone(), began);
+    let process = std::process::id();
+    let who = Who {
+        agent_id: identity.agent_id,
+        name: name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        orchestrator: settings.orchestrator.to_string(),
+        blenders: found,
+        sandbox: jailer.strength().map_or("unknown", Strength::word).to_owned(),
+        process,
+        started: machine::started(process).unwrap_or(began),
+    };
+    let keeper = Keeper::start(board.clone(), who, folder.path(), settings.metrics).await?;
     let bounds = Bounds { idle: settings.exit_when_idle.map(|span| span.0), jobs: settings.max_jobs };
+    let transport = HttpTransport::new(&settings.orchestrator)?;
     let parts = Parts {
-        client: AgentClient::new(Arc::new(HttpTransport::new(&settings.orchestrator)?)),
+        client: AgentClient::new(Arc::new(Watched::new(transport, board.clone()))),
         introduction: Introduction {
             identity,
             name,
@@ -89,7 +120,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
         },
         studio: Arc::new(BlenderStudio {
-            blender: blenders[0].clone(),
+            blenders,
             addons: settings.addons.clone(),
             jailer,
             scenes: SceneCache::scenes_in(folder.path()),
@@ -97,19 +128,21 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             patience: Patience::default(),
             tasks: tasks.clone(),
         }),
-        clock: Arc::new(SystemBootClock::start()),
+        clock,
         plan,
         max_outbox_bytes: settings.max_outbox_mb * MEGABYTE,
         max_cache_bytes: settings.cache_size.map_or_else(|| machine::cache_bytes(folder.path()), |size| size.bytes),
         leaving: Leaving::new(bounds),
+        board,
+        memory,
         tasks,
     };
     let leaving = parts.leaving.clone();
     let working = parts.run(folder.path(), move || machine.sample());
     tokio::pin!(working);
-    loop {
+    let ended = loop {
         tokio::select! {
-            ended = &mut working => return ended,
+            ended = &mut working => break ended,
             () = signals.next() => {
                 if leaving.draining().is_cancelled() {
                     tracing::info!("stopping at once");
@@ -120,7 +153,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
                 }
             }
         }
-    }
+    };
+    keeper.end().await;
+    ended
 }
 
 /// What Blenders are put into here, and says how strong that is.
@@ -146,7 +181,8 @@ fn jailer(sandbox: Sandbox) -> anyhow::Result<Jailer> {
 fn abilities(settings: &Settings) -> anyhow::Result<Abilities> {
     let addons = settings.addons.as_deref().map(addons::found_in).transpose().context("the folder of add-ons")?;
     let scripts = if settings.allow_scripts { Scripts::Allowed } else { Scripts::Blocked };
-    Ok(Abilities { scripts, addons: addons.unwrap_or_default() })
+    let tags = settings.tag.iter().cloned().collect();
+    Ok(Abilities { scripts, addons: addons.unwrap_or_default(), tags })
 }
 
 /// What an agent is made of, wherever it comes from: the system, or a simulation.
@@ -167,6 +203,10 @@ pub struct Parts {
     pub max_cache_bytes: u64,
     /// When it is to go.
     pub leaving: Leaving,
+    /// Where its parts say how it goes.
+    pub board: Board,
+    /// What fits on its machine.
+    pub memory: Memory,
     /// Where its tasks live.
     pub tasks: TaskTracker,
 }
@@ -176,14 +216,25 @@ impl Parts {
     pub async fn run(
         self,
         folder: &Path,
-        sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
+        mut sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
     ) -> anyhow::Result<Ended> {
-        let Self { client, introduction, studio, clock, plan, max_outbox_bytes, max_cache_bytes, leaving, tasks } =
-            self;
+        let Self {
+            client,
+            introduction,
+            studio,
+            clock,
+            plan,
+            max_outbox_bytes,
+            max_cache_bytes,
+            leaving,
+            board,
+            memory,
+            tasks,
+        } = self;
         let scripts = introduction.abilities.scripts;
-        let stop = leaving.stopping().clone();
+        let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
         let agent_id = introduction.identity.agent_id;
-        let link = Link::new(client.clone(), introduction, stop.clone());
+        let link = Link::new(client.clone(), introduction, leaving.stopping().clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
         let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
@@ -200,11 +251,15 @@ impl Parts {
         tracing::info!(heartbeat_ms = intervals.heartbeat_ms, lease_ttl_ms = intervals.lease_ttl_ms, "registered");
 
         let book = Book::new(clock, Duration::from_millis(intervals.lease_ttl_ms));
+        board.opened(Rooms {
+            link: link.clone(),
+            book: book.clone(),
+            outbox: outbox.clone(),
+            cache: cache.clone(),
+            leaving: leaving.clone(),
+        });
         let (reports, to_deliver) = mpsc::unbounded_channel();
-        for parcel in left_over {
-            tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
-            let _ = reports.send(Report::Frame(parcel));
-        }
+        deliver_first(left_over, &reports);
         let farewell_over = CancellationToken::new();
         let courier =
             Courier { agent_id, client, outbox: outbox.clone(), book: book.clone(), stop: farewell_over.clone() };
@@ -217,59 +272,84 @@ impl Parts {
             reports,
             studio,
             threads: plan.threads,
+            blender,
             scripts,
             poll: Duration::from_millis(intervals.poll_ms),
             leaving: leaving.clone(),
+            board,
+            memory: memory.clone(),
         };
+        tasks.spawn(memory.clone().watch(farewell_over.clone()));
         let mut slots = JoinSet::new();
         for number in 0..plan.slots {
             slots.spawn(tasks.track_future(Slot::new(workshop.clone(), work.join(number.to_string())).run()));
         }
         drop(workshop);
-        let heartbeat_ms = Duration::from_millis(intervals.heartbeat_ms);
-        let beating = heartbeat::beat(link.clone(), book, leaving.clone(), heartbeat_ms, sample);
+        let interval = Duration::from_millis(intervals.heartbeat_ms);
+        let beating = heartbeat::beat(link.clone(), book, leaving.clone(), interval, || memory.told(sample()));
         tokio::pin!(beating);
 
         // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
-        let mut ended = LinkEnded::Stopped;
-        let mut watching = std::pin::pin!(leaving.watch_idleness());
-        let mut watched = false;
-        while !slots.is_empty() {
-            tokio::select! {
-                Some(slot) = slots.join_next() => {
-                    let slot = slot.context("a slot")?;
-                    if slot != LinkEnded::Stopped {
-                        ended = slot;
-                        leaving.stop();
-                    }
-                }
-                over = &mut beating => {
-                    ended = over;
-                    leaving.stop();
-                    while slots.join_next().await.is_some() {}
-                }
-                () = &mut watching, if !watched => watched = true,
-            }
-        }
+        let ended = all_ended(slots, beating.as_mut(), &leaving).await?;
         let told = async {
             tokio::select! {
                 _ = &mut courier => {}
                 _ = &mut beating => {}
             }
         };
-        if tokio::time::timeout(FAREWELL, told).await.is_err() {
-            tracing::warn!(
-                "the orchestrator does not answer; undelivered frames stay in the outbox for the next start"
-            );
-        } else {
-            link.leave().await;
-        }
+        farewell(told, &link).await;
         cache.close();
         farewell_over.cancel();
         tasks.close();
         tasks.wait().await;
         tracing::info!("left");
         Ok(how(ended, &leaving))
+    }
+}
+
+/// Waits until every slot has ended, while the heart beats; how the line has ended meanwhile.
+async fn all_ended(
+    mut slots: JoinSet<LinkEnded>,
+    mut beating: Pin<&mut impl Future<Output = LinkEnded>>,
+    leaving: &Leaving,
+) -> anyhow::Result<LinkEnded> {
+    let mut ended = LinkEnded::Stopped;
+    let mut watching = std::pin::pin!(leaving.watch_idleness());
+    let mut watched = false;
+    while !slots.is_empty() {
+        tokio::select! {
+            Some(slot) = slots.join_next() => {
+                let slot = slot.context("a slot")?;
+                if slot != LinkEnded::Stopped {
+                    ended = slot;
+                    leaving.stop();
+                }
+            }
+            over = &mut beating => {
+                ended = over;
+                leaving.stop();
+                while slots.join_next().await.is_some() {}
+            }
+            () = &mut watching, if !watched => watched = true,
+        }
+    }
+    Ok(ended)
+}
+
+/// Leaves the orchestrator once everything is `told`, if that does not take too long.
+async fn farewell(told: impl Future<Output = ()>, link: &Link) {
+    if tokio::time::timeout(FAREWELL, told).await.is_ok() {
+        link.leave().await;
+    } else {
+        tracing::warn!("the orchestrator does not answer; undelivered frames stay in the outbox for the next start");
+    }
+}
+
+/// What an earlier life has rendered is told before anything else.
+fn deliver_first(left_over: Vec<Parcel>, reports: &mpsc::UnboundedSender<Report>) {
+    for parcel in left_over {
+        tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
+        let _ = reports.send(Report::Frame(parcel));
     }
 }
 

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use haywain_shared::frames::{FrameNumber, FrameRange};
-use haywain_shared::ids::LeaseId;
+use haywain_shared::ids::{JobId, LeaseId};
 use haywain_shared::protocol::{HeldLease, LeaseGrant, LeaseStanding, LeaseVerdict, RevokedReason};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::blender::log::LogView;
 use crate::clock::BootClock;
+use crate::status::Work;
 
 /// Whether a frame is still this agent's to render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub enum Standing {
 }
 
 struct Entry {
+    job: JobId,
     wanted: Vec<FrameRange>,
     /// When it runs out, by the agent's own clock.
     ends: Duration,
@@ -76,6 +78,7 @@ impl Book {
     pub fn begin(&self, grant: &LeaseGrant, asked: Duration) -> CancellationToken {
         let unwanted = CancellationToken::new();
         let entry = Entry {
+            job: grant.job_id,
             wanted: vec![grant.frames],
             ends: asked + self.ttl,
             in_work: None,
@@ -192,6 +195,21 @@ impl Book {
         held.collect()
     }
 
+    /// Every lease of which something is left to do, as a person is told of it.
+    #[must_use]
+    pub fn work(&self) -> Vec<Work> {
+        let entries = self.entries();
+        let current = entries.iter().filter(|(_, entry)| entry.successor.is_none());
+        let work = current.map(|(lease, entry)| Work {
+            lease_id: *lease,
+            job_id: entry.job,
+            frame: entry.in_work.as_ref().map(|work| work.frame),
+            fraction: entry.in_work.as_ref().map_or(0.0, |work| work.fraction),
+            frames_done: entry.frames_done,
+        });
+        work.collect()
+    }
+
     /// What the orchestrator has answered to a heartbeat that was sent at `sent`.
     pub fn apply(&self, verdicts: Vec<LeaseVerdict>, sent: Duration) {
         let mut entries = self.entries();
@@ -212,6 +230,7 @@ impl Book {
                     tracing::info!(lease = %lease_id, new = %grant.lease_id, frames = %grant.frames, "frame re-adopted");
                     entry.successor = Some(grant.lease_id);
                     let successor = Entry {
+                        job: entry.job,
                         wanted: vec![grant.frames],
                         ends: sent + self.ttl,
                         in_work: entry.in_work.take(),
@@ -248,7 +267,7 @@ mod tests {
     use haywain_shared::digest::Sha256Digest;
     use haywain_shared::ids::JobId;
     use haywain_shared::options::RenderOptions;
-    use haywain_shared::protocol::InspectionWish;
+    use haywain_shared::protocol::{BlenderFacts, BlenderKind, InspectionWish};
 
     use super::*;
 
@@ -277,6 +296,7 @@ mod tests {
             epoch: 1,
             job_id: JobId::generate(),
             scene: Sha256Digest::of(b"scene").into(),
+            blender: BlenderFacts { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
             frames: FrameRange::new(frame(from), frame(to)).unwrap(),
             generation: 1,
             frame_timeout_ms: None,

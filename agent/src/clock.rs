@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Where boot time comes from.
 pub trait BootClock: Send + Sync + 'static {
     /// Time since some moment before the agent's start, suspension included.
@@ -13,14 +15,28 @@ pub trait BootClock: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct SystemBootClock {
     started: boot_time::Instant,
+    began: Timestamp,
 }
 
 impl SystemBootClock {
     /// Starts counting.
     #[must_use]
     pub fn start() -> Self {
-        Self { started: boot_time::Instant::now() }
+        Self { started: boot_time::Instant::now(), began: wall() }
     }
+
+    /// The wall's time when the counting started.
+    #[must_use]
+    pub const fn began(&self) -> Timestamp {
+        self.began
+    }
+}
+
+/// The wall's time, for what people read.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is to ask")]
+pub fn wall() -> Timestamp {
+    Timestamp::now()
 }
 
 impl BootClock for SystemBootClock {

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use haywain_shared::logging::LogFormat;
+use haywain_shared::requirements::Tag;
+use haywain_shared::size::Size;
 use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::jail::Sandbox;
-use crate::size::Size;
 
 /// Haywain's agent: renders frames with the Blender on this machine, for an orchestrator.
 ///
@@ -29,12 +30,12 @@ pub struct Flags {
     name: Option<String>,
 
     /// Folder for scenes and for frames on their way [default: the platform's folder for data]
-    #[arg(long, env = "HAYWAIN_DATA_DIR", value_name = "FOLDER")]
+    #[arg(long, env = "HAYWAIN_DATA_DIR", value_name = "FOLDER", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
 
-    /// A Blender program, or a Python that has the bpy module; may be given more than once, and the first is used
-    /// [default: the newest one found on PATH and in the usual places]
+    /// A Blender program, or a Python that has the bpy module; may be given more than once, and each job gets the one that suits
+    /// its file [default: all that are found on PATH and in the usual places]
     #[arg(long, env = "HAYWAIN_BLENDER", value_name = "PATH", value_delimiter = PATH_DELIMITER)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blender: Vec<PathBuf>,
@@ -43,6 +44,17 @@ pub struct Flags {
     #[arg(long, env = "HAYWAIN_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     #[serde(skip_serializing_if = "Option::is_none")]
     slots: Option<u32>,
+
+    /// The most memory that all Blenders together may have, for example 16GiB [default: what the machine has beside the reserve]
+    #[arg(long, env = "HAYWAIN_MAX_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_memory: Option<Size>,
+
+    /// Memory that is left to other programs: when less is free, a frame is stopped before the system stops whatever it likes
+    /// [default: 1GiB, or a twentieth of the memory if that is more]
+    #[arg(long, env = "HAYWAIN_RESERVE_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserve_memory: Option<Size>,
 
     /// Leave after having had nothing to do for this long, for example 15m (s, m, h)
     #[arg(long, env = "HAYWAIN_EXIT_WHEN_IDLE", value_name = "DURATION")]
@@ -71,6 +83,11 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     addons: Option<PathBuf>,
 
+    /// A word that jobs may ask for, such as big or upstairs; may be given more than once
+    #[arg(long, env = "HAYWAIN_TAG", value_name = "NAME", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tag: Vec<Tag>,
+
     /// Let Python run that comes with a scene, for jobs that ask for it: whoever may submit such jobs may run programs here
     #[arg(long, env = "HAYWAIN_ALLOW_SCRIPTS")]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -87,10 +104,32 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
 
+    /// Serve how the agent does as metrics (Prometheus) on this port of the loopback address: GET /metrics [default: nowhere]
+    #[arg(long, env = "HAYWAIN_METRICS", value_name = "PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<u16>,
+
     /// A TOML file with these settings, named as the flags but with underscores for dashes
-    #[arg(long, env = "HAYWAIN_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "HAYWAIN_CONFIG", value_name = "FILE", global = true)]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+
+    /// What to do instead of working.
+    #[command(subcommand)]
+    #[serde(skip)]
+    pub errand: Option<Errand>,
+}
+
+/// What the program does instead of working as an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Errand {
+    /// Tell what the agent on this machine is at, and what keeps it from working if it does not work. Exits with 1 if no agent runs
+    /// with this data folder
+    Status {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What stands between the paths in `HAYWAIN_BLENDER`: as in PATH.
@@ -119,6 +158,10 @@ pub struct Settings {
     pub blender: Vec<PathBuf>,
     /// Frames to render at once; decided by the machine unless set.
     pub slots: Option<u32>,
+    /// The most memory that all Blenders together may have; what the machine has beside the reserve unless set.
+    pub max_memory: Option<Size>,
+    /// The memory that is left to other programs; by the machine unless set.
+    pub reserve_memory: Option<Size>,
     /// How long to have nothing to do before leaving; never unless set.
     pub exit_when_idle: Option<Span>,
     /// How many jobs to work on before leaving; no bound unless set.
@@ -130,12 +173,17 @@ pub struct Settings {
     pub cache_size: Option<Size>,
     /// Where add-ons lie that jobs may name.
     pub addons: Option<PathBuf>,
+    /// What jobs may ask for by name.
+    #[serde(default)]
+    pub tag: Vec<Tag>,
     /// Whether Python may run that comes with a scene.
     #[serde(default)]
     pub allow_scripts: bool,
     /// Whether Blender is kept from other files and the network.
     #[serde(default)]
     pub sandbox: Sandbox,
+    /// The loopback port of its metrics; none unless set.
+    pub metrics: Option<u16>,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,

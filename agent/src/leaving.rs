@@ -80,10 +80,16 @@ impl Leaving {
         self.order.send_if_modified(|current| std::mem::replace(current, order) != order);
     }
 
+    /// What the orchestrator wants now.
+    #[must_use]
+    pub fn order(&self) -> AgentOrder {
+        *self.order.borrow()
+    }
+
     /// Whether frames that are not in work are to go back.
     #[must_use]
     pub fn gives_back(&self) -> bool {
-        self.drain.is_cancelled() || *self.order.borrow() == AgentOrder::Drain
+        self.drain.is_cancelled() || self.order() == AgentOrder::Drain
     }
 
     /// Something is to be done that is no batch of a job.

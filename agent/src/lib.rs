@@ -2,7 +2,8 @@
 //!
 //! The rooms: [`blender`] finds and drives Blender; [`slot`] works off one batch after the other; [`delivery`] brings what
 //! was rendered to the orchestrator, from the [`outbox`] on disk; [`heartbeat`] says that the agent lives, from the [`book`]
-//! of what it holds; [`agent`] puts them together.
+//! of what it holds; [`memory`] says what fits on the machine and who has to stop; [`status`] tells people how it goes; [`agent`]
+//! puts them together.
 
 pub mod agent;
 pub mod blender;
@@ -17,9 +18,10 @@ pub mod jail;
 pub mod leaving;
 pub mod link;
 pub mod machine;
+pub mod memory;
 pub mod outbox;
 pub mod output;
 pub mod picture;
-pub mod size;
 pub mod slot;
+pub mod status;
 pub mod thumbnail;

@@ -1,8 +1,8 @@
 //! The agent's line to its orchestrator: who it says it is, and what it does about each answer to a registration, a lease
 //! request and a heartbeat.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use haywain_shared::client::{AgentClient, CallError};
@@ -14,7 +14,6 @@ use haywain_shared::protocol::{
 };
 use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::SceneId;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::Identity;
@@ -44,6 +43,8 @@ pub struct Introduction {
 pub struct Offer {
     /// The scene that its Blender has open.
     pub warm: Option<SceneId>,
+    /// The memory that the slot could have, that of this Blender included.
+    pub memory_bytes: u64,
     /// The scenes that lie whole on this machine, the latest used first.
     pub cached: Vec<SceneId>,
 }
@@ -66,23 +67,29 @@ pub struct Link {
     introduction: Arc<Introduction>,
     /// Cancelled when nothing more is to be waited for.
     stop: CancellationToken,
-    /// The machine by its last sample.
-    sample: watch::Sender<Option<MachineSample>>,
     /// Heartbeats sent so far.
     beats: Arc<AtomicU64>,
+    /// The machine, as the last of them told of it.
+    sample: Arc<Mutex<Option<MachineSample>>>,
 }
 
 impl Link {
     /// A line that ends with `stop`.
     #[must_use]
     pub fn new(client: AgentClient, introduction: Introduction, stop: CancellationToken) -> Self {
-        Self {
-            client,
-            introduction: Arc::new(introduction),
-            stop,
-            sample: watch::Sender::new(None),
-            beats: Arc::default(),
-        }
+        Self { client, introduction: Arc::new(introduction), stop, beats: Arc::default(), sample: Arc::default() }
+    }
+
+    /// How many slots the agent has told of.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.introduction.slots
+    }
+
+    /// The machine by its last sample, if there was one.
+    #[must_use]
+    pub fn sample(&self) -> Option<MachineSample> {
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the agent known, however long that takes, and learns the intervals to keep.
@@ -109,22 +116,16 @@ impl Link {
     pub async fn next_work(
         &self,
         poll: Duration,
-        offer: &Offer,
+        offer: impl Fn() -> Offer,
         now: impl Fn() -> Duration,
     ) -> Result<(Work, Duration), LinkEnded> {
         let Identity { agent_id, incarnation } = self.introduction.identity;
         let mut request_id = RequestId::generate();
         loop {
             let mut asked = Duration::ZERO;
-            let memory_available_bytes = self.sample.borrow().map_or(0, |sample| sample.memory_available_bytes);
-            let request = LeaseRequest {
-                agent_id,
-                incarnation,
-                request_id,
-                memory_available_bytes,
-                warm: offer.warm,
-                cached: offer.cached.clone(),
-            };
+            let Offer { warm, memory_bytes, cached } = offer();
+            let memory_available_bytes = memory_bytes.min(self.introduction.machine.memory_bytes);
+            let request = LeaseRequest { agent_id, incarnation, request_id, memory_available_bytes, warm, cached };
             let call = || {
                 asked = now();
                 self.client.lease(&request, poll)
@@ -148,8 +149,8 @@ impl Link {
         leases: Vec<HeldLease>,
         timeout: Duration,
     ) -> Result<Option<HeartbeatAnswer>, LinkEnded> {
-        self.sample.send_replace(Some(sample));
         let Identity { agent_id, incarnation } = self.introduction.identity;
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
         let sequence = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
         let slots = self.introduction.slots;
         let request = HeartbeatRequest { agent_id, incarnation, sequence, slots, sample, leases };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use haywain_shared::protocol::{MachineFacts, MachineSample};
+use jiff::{SignedDuration, Timestamp};
 use sysinfo::{
     CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus,
     ProcessesToUpdate, RefreshKind, System,
@@ -12,6 +13,9 @@ use sysinfo::{
 const CORES_PER_SLOT: u32 = 8;
 /// Memory that a slot is given as long as nobody knows what its scene needs.
 const MEMORY_PER_SLOT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// By how many seconds the system may tell the start of a process otherwise later: it counts from a boot that it computes anew.
+const START_DRIFT_S: i64 = 2;
 
 /// The room that scenes may take on a large disk.
 const CACHE_BYTES: u64 = 20 * 1024 * 1024 * 1024;
@@ -64,35 +68,72 @@ impl Machine {
 
     /// What does not change while the agent runs. Limits of a container count.
     #[must_use]
-    pub fn facts(&self) -> MachineFacts {
-        let memory_bytes = self.system.total_memory();
-        let limit_bytes = self.system.cgroup_limits().map_or(memory_bytes, |limits| limits.total_memory);
+    pub fn facts(&mut self) -> MachineFacts {
         MachineFacts {
             os: System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned()),
             arch: std::env::consts::ARCH.to_owned(),
             logical_cores: logical_cores(),
-            memory_bytes: memory_bytes.min(limit_bytes),
+            memory_bytes: total_bytes(&mut self.system),
         }
     }
 
     /// The machine now. Processor use is the mean since the last sample.
     pub fn sample(&mut self) -> MachineSample {
         self.system.refresh_cpu_usage();
-        self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-        let available_bytes = self.system.available_memory();
-        let limit_bytes = self.system.cgroup_limits().map_or(available_bytes, |limits| limits.free_memory);
         #[expect(clippy::cast_precision_loss, reason = "processors are few")]
         let cores = self.system.cpus().len() as f32;
         MachineSample {
             cores_busy: self.system.global_cpu_usage() / 100.0 * cores,
-            memory_available_bytes: available_bytes.min(limit_bytes),
+            memory_available_bytes: available_bytes(&mut self.system),
         }
     }
+}
+
+/// All memory that this process and its children may use: less than the machine's where a container or a service is bound.
+pub(crate) fn total_bytes(system: &mut System) -> u64 {
+    let of_group = group_limits(system).map_or(u64::MAX, |group| group.total_memory);
+    system.total_memory().min(of_group)
+}
+
+/// Memory that they could still get.
+pub(crate) fn available_bytes(system: &mut System) -> u64 {
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    // What files have in memory is used there, too, and yet to be had: only what programs have is not.
+    let of_group = group_limits(system).map_or(u64::MAX, |group| group.total_memory.saturating_sub(group.rss));
+    system.available_memory().min(of_group)
+}
+
+/// The bounds of the control group that this process belongs to, if it has any.
+fn group_limits(system: &mut System) -> Option<sysinfo::CGroupLimits> {
+    let own = Pid::from_u32(std::process::id());
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[own]),
+        true,
+        ProcessRefreshKind::nothing().without_tasks(),
+    );
+    system.process(own)?.cgroup_limits()
 }
 
 /// Logical processors that this process may use: fewer than the machine's where a container or a mask says so.
 fn logical_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+}
+
+/// When a process started, to the second; `None` when there is none of that number.
+#[must_use]
+pub fn started(process: u32) -> Option<Timestamp> {
+    let pid = Pid::from_u32(process);
+    let mut system = System::new().ok()?;
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
+    let second = i64::try_from(system.process(pid)?.start_time()).ok()?;
+    Timestamp::from_second(second).ok()
+}
+
+/// Whether a process still is the one that started then: its number may be another's by now.
+#[must_use]
+pub fn is_running(process: u32, then: Timestamp) -> bool {
+    let drift = SignedDuration::from_secs(START_DRIFT_S);
+    started(process).is_some_and(|found| found.duration_since(then).abs() <= drift)
 }
 
 /// What a process is at.
@@ -168,5 +209,16 @@ mod tests {
         assert!(facts.logical_cores >= 1);
         assert!(facts.memory_bytes >= sample.memory_available_bytes && sample.memory_available_bytes > 0);
         assert!(activity(std::process::id()).is_some());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_process_is_known_by_its_number_and_its_start() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let then = started(child.id()).unwrap();
+        assert!(is_running(child.id(), then) && !is_running(child.id(), then - SignedDuration::from_mins(1)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_running(child.id(), then));
     }
 }

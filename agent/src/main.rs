@@ -1,12 +1,14 @@
 //! The agent's program: reads its settings, starts, waits for a signal. Its exit codes are told by `--help`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use haywain_agent::agent::{self, Ended};
-use haywain_agent::config::{Flags, Settings};
-use haywain_agent::jail;
+use haywain_agent::config::{Errand, Flags, Settings};
+use haywain_agent::status::tell;
+use haywain_agent::{clock, jail};
 use haywain_shared::shutdown::Signals;
 use haywain_shared::{config, logging};
 
@@ -32,6 +34,9 @@ async fn run() -> anyhow::Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => config::default_data_dir("agent")?,
     };
+    if let Some(Errand::Status { json }) = flags.errand {
+        return tell(&data_dir, json);
+    }
     let signals = Signals::listen().context("listening for signals")?;
     match agent::run(&settings, &data_dir, signals).await? {
         Ended::InOrder => Ok(ExitCode::SUCCESS),
@@ -41,4 +46,16 @@ async fn run() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(REPLACED))
         }
     }
+}
+
+/// Tells the status of the agent of a data folder.
+fn tell(data_dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let found =
+        tell::of(data_dir, clock::wall()).with_context(|| format!("reading the status in {}", data_dir.display()))?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    } else {
+        print!("{}", found.text);
+    }
+    Ok(if found.running { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

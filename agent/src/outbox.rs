@@ -13,6 +13,8 @@ use haywain_shared::scene::BlobRef;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::status::Holding;
+
 const META: &str = "parcel.json";
 /// No file of a frame's can have this name: see `RelativePath`.
 const THUMBNAIL: &str = "thumbnail#0";
@@ -56,13 +58,20 @@ impl Parcel {
     }
 }
 
+/// What an outbox holds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    parcels: u64,
+    bytes: u64,
+}
+
 /// The folder of parcels. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     folder: PathBuf,
     max_bytes: u64,
     /// What is in it now.
-    bytes: watch::Sender<u64>,
+    held: watch::Sender<Held>,
 }
 
 impl Outbox {
@@ -70,22 +79,33 @@ impl Outbox {
     pub fn open(data_dir: &Path, max_bytes: u64) -> io::Result<Self> {
         let folder = data_dir.join("outbox");
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder, max_bytes, bytes: watch::Sender::new(0) })
+        Ok(Self { folder, max_bytes, held: watch::Sender::default() })
     }
 
     /// Waits until there is room for another frame.
     pub async fn room(&self) {
-        let mut bytes = self.bytes.subscribe();
-        if *bytes.borrow() >= self.max_bytes {
-            tracing::warn!(bytes = *bytes.borrow(), "the outbox is full: no frame is begun until some are delivered");
+        let mut held = self.held.subscribe();
+        let bytes = held.borrow().bytes;
+        if bytes >= self.max_bytes {
+            tracing::warn!(bytes, "the outbox is full: no frame is begun until some are delivered");
         }
         // An error says that the sender is gone, and it is `self`.
-        let _ = bytes.wait_for(|bytes| *bytes < self.max_bytes).await;
+        let _ = held.wait_for(|held| held.bytes < self.max_bytes).await;
+    }
+
+    /// What is in it, and its bound.
+    #[must_use]
+    pub fn holding(&self) -> Holding {
+        let Held { parcels, bytes } = *self.held.borrow();
+        Holding { count: parcels, bytes, max_bytes: self.max_bytes }
     }
 
     /// Takes a parcel out: it has been answered for.
     pub fn remove(&self, parcel: &Parcel) -> io::Result<()> {
-        self.bytes.send_modify(|bytes| *bytes = bytes.saturating_sub(parcel.size_bytes()));
+        self.held.send_modify(|held| {
+            held.parcels = held.parcels.saturating_sub(1);
+            held.bytes = held.bytes.saturating_sub(parcel.size_bytes());
+        });
         fs::remove_dir_all(&parcel.folder)
     }
 
@@ -101,7 +121,10 @@ impl Outbox {
         let folder = self.folder.join(format!("{}_{}", label.lease_id, label.frame));
         fs::rename(rendered, &folder)?;
         let parcel = Parcel { label, folder };
-        self.bytes.send_modify(|bytes| *bytes += parcel.size_bytes());
+        self.held.send_modify(|held| {
+            held.parcels += 1;
+            held.bytes += parcel.size_bytes();
+        });
         Ok(parcel)
     }
 
@@ -121,7 +144,8 @@ impl Outbox {
             }
         }
         parcels.sort_by_key(|parcel| (parcel.label.lease_id, parcel.label.frame));
-        self.bytes.send_replace(parcels.iter().map(Parcel::size_bytes).sum());
+        let bytes = parcels.iter().map(Parcel::size_bytes).sum();
+        self.held.send_replace(Held { parcels: parcels.len() as u64, bytes });
         Ok(parcels)
     }
 }
@@ -178,8 +202,10 @@ mod tests {
         // Three parcels of six bytes fill it.
         let waited = tokio::time::timeout(std::time::Duration::from_mins(1), outbox.room()).await;
         assert!(waited.is_err(), "there is no room");
+        assert_eq!(outbox.holding(), Holding { count: 3, bytes: 18, max_bytes: 18 });
         outbox.remove(&parcels[0]).unwrap();
         outbox.room().await;
+        assert_eq!(outbox.holding(), Holding { count: 2, bytes: 12, max_bytes: 18 });
         assert_eq!(outbox.left_over().unwrap().len(), 2);
     }
 }

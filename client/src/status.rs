@@ -15,8 +15,9 @@ const MOST_RUNS: usize = 12;
 #[must_use]
 pub fn in_a_line(job: &JobReport) -> String {
     let counts = &job.counts;
+    let waits = if job.waits_for.is_empty() { String::new() } else { format!("; {}", job.waits_for.join("; ")) };
     format!(
-        "{}: {}, {} of {} frames done, {} running, {} failed",
+        "{}: {}, {} of {} frames done, {} running, {} failed{waits}",
         title(job),
         Style::Plain.job(job.state),
         counts.done,
@@ -93,6 +94,8 @@ pub fn in_full(job: &JobReport, style: Style, now_ns: u64) -> String {
     for (word, count, frames) in by_state.into_iter().filter(|(_, count, _)| *count > 0) {
         lines.push(format!("           {word} {count}: {}", list(frames)));
     }
+    lines.extend(job.waits_for.iter().map(|reason| format!("waits      {reason}")));
+    lines.extend(blender(job));
     if let Some(per_second) = job.frames_per_second {
         let left = job.eta_ms.map(|eta| format!(", {} left", duration(Duration::from_millis(eta)))).unwrap_or_default();
         lines.push(format!("speed      {}{left}", speed(per_second)));
@@ -110,6 +113,13 @@ pub fn in_full(job: &JobReport, style: Style, now_ns: u64) -> String {
         lines.push(format!("\n{}", failure(job)));
     }
     lines.join("\n")
+}
+
+/// Which Blender renders the job, and which one saved its file, where that is known.
+fn blender(job: &JobReport) -> Option<String> {
+    let saved_by = job.saved_by.map(|release| format!("the file was saved by {release}"));
+    let parts: Vec<_> = job.blender.clone().into_iter().chain(saved_by).collect();
+    (!parts.is_empty()).then(|| format!("blender    {}", parts.join(", ")))
 }
 
 fn batches(job: &JobReport, style: Style) -> String {

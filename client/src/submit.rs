@@ -94,7 +94,11 @@ fn render_body(args: &SubmitArgs, scene: SceneId, own: Option<Timeline>) -> Outc
         ("stallTimeout", args.stall_timeout.map(Value::from)),
     ];
     let picture = args.picture.members().map_err(|fault| Failure::refused(fault.to_string()))?;
-    let members = members.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(picture);
+    let members = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .chain(picture)
+        .chain(args.machines.members());
     body.extend(members.map(|(name, value)| (name.to_owned(), value)));
     Ok(Value::Object(body))
 }

@@ -64,10 +64,18 @@ struct Watcher<'a> {
     downloader: Option<Downloader>,
     bar: FramesBar,
     /// What was said last.
-    shown: Option<(JobState, FrameCounts)>,
+    shown: Option<Shown>,
     /// The last event that has come.
     seen: Option<u64>,
     line: Line,
+}
+
+/// What is said of a job while it is watched.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    state: JobState,
+    counts: FrameCounts,
+    waits_for: Vec<String>,
 }
 
 /// How the line to the orchestrator stands.
@@ -187,18 +195,20 @@ impl Watcher<'_> {
     }
 
     fn show(&mut self, report: &JobReport) {
-        let now = (report.state, report.counts);
-        if self.shown == Some(now) {
+        let now = Shown { state: report.state, counts: report.counts, waits_for: report.waits_for.clone() };
+        if self.shown.as_ref() == Some(&now) {
             return;
         }
-        let is_new_state = self.shown.is_none_or(|(state, _)| state != report.state);
+        let is_news = self.shown.as_ref().is_none_or(|last| {
+            last.state != now.state || (last.waits_for != now.waits_for && !now.waits_for.is_empty())
+        });
         self.shown = Some(now);
         match self.context.show.form {
             Form::Json => {
                 let _ = say(&progress_line(report).to_string());
             }
             // Who looks at the bar sees it.
-            Form::Text if is_new_state && !self.context.show.live => self.context.show.note(&status::in_a_line(report)),
+            Form::Text if is_news && !self.context.show.live => self.context.show.note(&status::in_a_line(report)),
             Form::Text => {}
         }
     }
@@ -248,6 +258,7 @@ fn progress_line(report: &JobReport) -> Value {
         "jobId": report.job_id,
         "state": report.state,
         "counts": report.counts,
+        "waitsFor": report.waits_for,
         "framesPerSecond": report.frames_per_second,
         "etaMs": report.eta_ms,
     })

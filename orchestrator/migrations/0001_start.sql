@@ -10,6 +10,9 @@ CREATE TABLE scenes (
     size_bytes  INTEGER NOT NULL,
     -- How many paths the .blend wants that nobody could supply.
     lacking     INTEGER NOT NULL,
+    -- The .blend that is rendered, and the Blender that saved it: '5.0'. None while nobody has looked, or it does not say.
+    entry_sha256 BLOB,
+    saved_by    TEXT,
     -- What the first agent that opened it has found in it, as JSON.
     inspection  TEXT,
     created_ms  INTEGER NOT NULL,
@@ -72,6 +75,10 @@ CREATE TABLE jobs (
     stall_timeout_ms INTEGER,
     -- What it asks of Blender, as JSON.
     options       TEXT NOT NULL,
+    -- What it asks of agents, as JSON.
+    requirements  TEXT NOT NULL,
+    -- The version of Blender that its first lease went to: all that follow go to the same. None before, or if it is mixed.
+    pinned        TEXT,
     -- Frames in sequence go to one agent at a time, and never to two at once.
     frame_order   TEXT NOT NULL CHECK (frame_order IN ('any', 'sequential')),
     -- How many outputs have been recorded, those of earlier generations included: each takes the next place.
@@ -141,6 +148,8 @@ CREATE TABLE leases (
     first       INTEGER NOT NULL,
     last        INTEGER NOT NULL,
     generation  INTEGER NOT NULL,
+    -- Which of the agent's Blenders is to render it, as JSON.
+    blender     TEXT NOT NULL,
     granted_ms  INTEGER NOT NULL,
     ended_ms    INTEGER,
     UNIQUE (agent_id, request_id)

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::blender_version::Release;
 use crate::cause::Cause;
 use crate::frames::{FrameNumber, FrameRange};
 use crate::ids::{AgentId, JobId};
+use crate::requirements::Requirements;
 use crate::scene::SceneId;
 
 /// Where a job stands.
@@ -142,6 +144,20 @@ pub struct JobReport {
     pub stall_timeout_ms: Option<u64>,
     /// What the job asks of Blender.
     pub options: crate::options::RenderOptions,
+    /// What it asks of agents.
+    #[serde(default)]
+    pub requirements: Requirements,
+    /// The Blender that saved its file, where the file says so.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "4.2")]
+    pub saved_by: Option<Release>,
+    /// The version of Blender that renders all its frames: that of its first lease. None before, or if it is mixed.
+    #[serde(default)]
+    pub blender: Option<String>,
+    /// Why none of the agents that are there can take what is pending; empty if one can, or works on the job, or nothing is
+    /// to be taken.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
     /// When it was submitted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: jiff::Timestamp,
@@ -300,6 +316,9 @@ pub struct AgentReport {
     pub sample: Option<crate::protocol::MachineSample>,
     /// Leases that it holds.
     pub leases: u32,
+    /// Why it can take none of the jobs that are next, though it is there and there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_because: Option<String>,
 }
 
 /// Whether an agent is there, and takes work.

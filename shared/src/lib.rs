@@ -1,8 +1,10 @@
 //! What Haywain's programs have in common: the words of the system as types, the wire between agent and
 //! orchestrator, and the habits of a well-behaved client. This crate knows no database and starts no Blender.
 
+pub mod blend;
 pub mod blender_places;
 pub mod blender_python;
+pub mod blender_version;
 pub mod cause;
 pub mod client;
 pub mod config;
@@ -20,8 +22,10 @@ pub mod options;
 pub mod path;
 pub mod problem;
 pub mod protocol;
+pub mod requirements;
 pub mod retry;
 pub mod scene;
 pub mod shutdown;
+pub mod size;
 pub mod span;
 pub mod transport;

@@ -20,3 +20,7 @@ pub const MAX_SAMPLES: u32 = 1 << 24;
 pub const MAX_RESOLUTION_PERCENT: u32 = 1000;
 /// The most add-ons that a job may name.
 pub const MAX_ADDONS: usize = 32;
+/// The longest tag of an agent, in bytes.
+pub const MAX_TAG_BYTES: usize = 64;
+/// The most tags, or agents, in one list of a job.
+pub const MAX_LISTED: usize = 100;

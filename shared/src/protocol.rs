@@ -1,6 +1,9 @@
 //! What agent and orchestrator say to each other: JSON in camel case, under [`PREFIX`]. Every call goes from the agent to
 //! the orchestrator. Durations are whole milliseconds and say so in their names; sizes are bytes.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,6 +14,7 @@ use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use crate::inspection::InspectionFailure;
 use crate::options::{RenderOptions, Scripts};
 use crate::path::RelativePath;
+use crate::requirements::Tag;
 use crate::scene::{BlobRef, SceneId};
 
 /// The path that all calls of the agent's protocol begin with.
@@ -33,7 +37,7 @@ pub struct RegisterRequest {
     pub slots: u32,
     /// The machine that it runs on.
     pub machine: MachineFacts,
-    /// The Blenders that it found, best first.
+    /// The Blenders that it can start, best first.
     pub blenders: Vec<BlenderFacts>,
     /// What jobs may ask of it beyond that.
     #[serde(default)]
@@ -50,6 +54,9 @@ pub struct Abilities {
     /// The add-ons that it has.
     #[serde(default)]
     pub addons: Vec<AddonFacts>,
+    /// The words that its owner has given to it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<Tag>,
 }
 
 /// An add-on.
@@ -77,7 +84,7 @@ pub struct MachineFacts {
 }
 
 /// A Blender that an agent can start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlenderFacts {
     /// Its version as it says it: `3.4.1`.
@@ -94,6 +101,16 @@ pub enum BlenderKind {
     Program,
     /// A Python that has the `bpy` module.
     Module,
+}
+
+impl fmt::Display for BlenderFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            BlenderKind::Program => "Blender",
+            BlenderKind::Module => "Blender as Python module",
+        };
+        write!(f, "{what} {}", self.version)
+    }
 }
 
 /// The answer to a registration: the intervals to keep.
@@ -168,6 +185,8 @@ pub struct LeaseGrant {
     pub job_id: JobId,
     /// The scene to render.
     pub scene: SceneId,
+    /// Which of the agent's Blenders is to render it.
+    pub blender: BlenderFacts,
     /// The batch.
     pub frames: FrameRange,
     /// The generation of all its frames: raised by an explicit re-render, and part of what is delivered.

@@ -179,6 +179,12 @@ pub enum ManifestFault {
 pub const MAX_FILES: usize = 100_000;
 
 impl Manifest {
+    /// The digest of the .blend that is rendered.
+    #[must_use]
+    pub fn entry_blob(&self) -> Option<Sha256Digest> {
+        self.files.iter().find(|file| file.path == self.entry).map(|file| file.sha256)
+    }
+
     /// The manifest of a scene that is one .blend file.
     #[must_use]
     pub fn of_one_file(path: RelativePath, size_bytes: u64, sha256: Sha256Digest) -> Self {

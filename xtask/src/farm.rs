@@ -70,6 +70,11 @@ impl Farm {
         self.orchestrator.id()
     }
 
+    /// The number of an agent's process, in the order of their starts.
+    pub(crate) fn agent_id(&self, number: usize) -> Option<u32> {
+        self.agents.get(number).map(Service::id)
+    }
+
     /// Starts an agent with one slot.
     pub(crate) fn start_agent(&mut self, programs: &FarmPrograms, name: &str) -> anyhow::Result<()> {
         let data_dir = self.folder.join(format!("agent-{name}"));

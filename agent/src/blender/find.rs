@@ -6,10 +6,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use haywain_shared::blender_places;
+use haywain_shared::blender_version::BlenderVersion;
 use haywain_shared::protocol::{BlenderFacts, BlenderKind};
 use tokio::process::Command;
 
 use super::Blender;
+use super::known::Known;
 
 /// Asks the module for its version, and Python for the folders that it lives in.
 const ASK_MODULE: &str = "import bpy, os, sys; print('\\n' + '\\t'.join([bpy.app.version_string, sys.prefix, sys.base_prefix, os.path.dirname(bpy.__file__)]))";
@@ -36,36 +38,52 @@ pub enum NotFound {
     Nowhere,
 }
 
-/// The Blenders to use, best first: those of `named`, which must all be good, or the ones that are found, newest first.
-pub async fn blenders(named: &[PathBuf]) -> Result<Vec<Blender>, NotFound> {
+/// The Blenders to use, best first: those of `named`, which must all be good, or the ones that are found, newest first. What is
+/// `known` of them is not asked again.
+pub async fn blenders(named: &[PathBuf], known: &mut Known) -> Result<Vec<Blender>, NotFound> {
     let mut found = Vec::new();
     for path in named {
-        let blender = ask(path).await.map_err(|reason| NotFound::NotABlender { path: path.clone(), reason })?;
+        let blender = look(path, known).await.map_err(|reason| NotFound::NotABlender { path: path.clone(), reason })?;
         found.push(blender);
     }
     if named.is_empty() {
         for path in blender_places::programs().into_iter().chain(blender_places::pythons()) {
-            match ask(&path).await {
+            match look(&path, known).await {
                 Ok(blender) => found.push(blender),
                 Err(reason) => tracing::debug!(path = %path.display(), reason, "not a Blender"),
             }
         }
-        found.sort_by_key(|blender| std::cmp::Reverse(version_key(&blender.facts.version)));
+        found.sort_by_key(|blender| std::cmp::Reverse(blender.facts.version.parse::<BlenderVersion>().ok()));
     }
     if found.is_empty() { Err(NotFound::Nowhere) } else { Ok(found) }
 }
 
-/// The numbers of a version, for comparison: `5.0.1 LTS` is 5, 0, 1.
-fn version_key(version: &str) -> Vec<u32> {
-    version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+/// What a program is, asked only if it is not known.
+async fn look(path: &Path, known: &mut Known) -> Result<Blender, String> {
+    if let Some(blender) = known.blender(path) {
+        return Ok(blender);
+    }
+    let Said { facts, installation, module } = ask(path).await?;
+    let blender = Blender { path: path.to_owned(), installation, facts };
+    known.learn(&blender, module.as_deref());
+    Ok(blender)
+}
+
+/// What a program says of itself.
+struct Said {
+    facts: BlenderFacts,
+    /// The folders that it is installed in.
+    installation: Vec<PathBuf>,
+    /// Where its module lies, if it has one.
+    module: Option<PathBuf>,
 }
 
 /// Asks a program what it is.
-async fn ask(path: &Path) -> Result<Blender, String> {
+async fn ask(path: &Path) -> Result<Said, String> {
     let said = run(path, &["--version"]).await?;
     if let Some(version) = said.lines().find_map(|line| line.strip_prefix("Blender ")) {
         let facts = BlenderFacts { version: version.trim().to_owned(), kind: BlenderKind::Program };
-        return Ok(Blender { path: path.to_owned(), installation: folder_of(path), facts });
+        return Ok(Said { facts, installation: folder_of(path), module: None });
     }
     if !said.starts_with("Python ") {
         return Err(format!("asked for its version, it says {:?}", said.lines().next().unwrap_or_default()));
@@ -75,9 +93,11 @@ async fn ask(path: &Path) -> Result<Blender, String> {
         .await
         .map_err(|reason| format!("this Python cannot import bpy (pip install bpy): {reason}"))?;
     let (version, folders) = said.lines().last().and_then(|line| line.split_once('\t')).unwrap_or_default();
-    let installation = folders.split('\t').map(PathBuf::from).chain(folder_of(path)).collect();
+    let folders: Vec<PathBuf> = folders.split('\t').map(PathBuf::from).collect();
+    let module = folders.last().map(|folder| folder.join("__init__.py"));
+    let installation = folders.into_iter().chain(folder_of(path)).collect();
     let facts = BlenderFacts { version: version.trim().to_owned(), kind: BlenderKind::Module };
-    Ok(Blender { path: path.to_owned(), installation, facts })
+    Ok(Said { facts, installation, module })
 }
 
 /// A program, and the folder that it lies in in truth, where its files are; not one that is everything of somebody's.
@@ -122,19 +142,14 @@ fn how_to_install() -> &'static str {
 mod tests {
     use super::*;
 
-    #[test]
-    fn newer_versions_compare_as_newer() {
-        let mut versions = ["3.4.1", "5.0.1", "4.2.23 LTS", "4.10.0", "2.93.18"];
-        versions.sort_by_key(|version| std::cmp::Reverse(version_key(version)));
-        assert_eq!(versions, ["5.0.1", "4.10.0", "4.2.23 LTS", "3.4.1", "2.93.18"]);
-    }
-
     #[tokio::test]
     async fn what_is_no_blender_is_refused_with_what_it_said() {
-        let missing = blenders(&["/nowhere/blender".into()]).await.unwrap_err().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = Known::read(folder.path());
+        let missing = blenders(&["/nowhere/blender".into()], &mut known).await.unwrap_err().to_string();
         assert!(missing.starts_with("/nowhere/blender is no Blender: "), "{missing}");
         if cfg!(unix) {
-            let shell = blenders(&["/bin/true".into()]).await.unwrap_err().to_string();
+            let shell = blenders(&["/bin/true".into()], &mut known).await.unwrap_err().to_string();
             assert!(shell.starts_with("/bin/true is no Blender: asked for its version, it says"), "{shell}");
         }
     }

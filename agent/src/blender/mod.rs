@@ -1,8 +1,11 @@
 //! Blender: [`find`] it, keep one warm ([`session`]), and talk with the driver script that runs in it ([`protocol`]).
 
 pub mod addons;
+mod death;
 mod environment;
 pub mod find;
+pub mod known;
+pub mod launch;
 pub mod log;
 pub mod progress;
 pub mod protocol;
@@ -13,8 +16,12 @@ pub mod studio;
 use std::fmt;
 use std::path::PathBuf;
 
-use haywain_shared::protocol::{BlenderFacts, BlenderKind};
+use haywain_shared::blender_version::BlenderVersion;
+use haywain_shared::cause::Cause;
+use haywain_shared::protocol::BlenderFacts;
 use haywain_shared::scene::Place;
+
+use self::session::Failure;
 
 /// A Blender that can be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +47,22 @@ pub struct SceneFolder {
     pub color_config: Option<PathBuf>,
 }
 
+impl Blender {
+    /// Whether it is still the one that it was when it was asked for its version: people replace Blenders.
+    fn check_version(&self, says: &str) -> Result<(), Failure> {
+        let version = |text: &str| text.parse::<BlenderVersion>().ok();
+        match (version(&self.facts.version), version(says)) {
+            (Some(was), Some(is)) if was != is => {
+                let message = format!("{self} is {is} by now: restart the agent, so that it gets what suits that");
+                Err(Failure::new(Cause::Crashed, message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Blender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.facts.kind {
-            BlenderKind::Program => "Blender",
-            BlenderKind::Module => "Blender as Python module",
-        };
-        write!(f, "{what} {} ({})", self.facts.version, self.path.display())
+        write!(f, "{} ({})", self.facts, self.path.display())
     }
 }

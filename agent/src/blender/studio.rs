@@ -7,10 +7,12 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::Scripts;
+use haywain_shared::protocol::BlenderFacts;
 use tokio_util::task::TaskTracker;
 
+use super::launch::Surroundings;
 use super::log::LogView;
-use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Surroundings, Terms};
+use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Terms};
 use super::{Blender, SceneFolder};
 use crate::jail::{BLENDER, Belongings, Jailer, Walls};
 
@@ -20,10 +22,11 @@ const KERNELS: &str = "kernels";
 /// Starts Blenders.
 #[async_trait]
 pub trait Studio: Send + Sync + 'static {
-    /// Starts one that works in `workplace`, with an `OpenColorIO` configuration of the scene's if it has one, for a scene
-    /// whose Python may run or not.
+    /// Starts the one that is meant, which works in `workplace`, with an `OpenColorIO` configuration of the scene's if it has one,
+    /// for a scene whose Python may run or not.
     async fn start(
         &self,
+        blender: &BlenderFacts,
         workplace: &Path,
         color_config: Option<&Path>,
         scripts: Scripts,
@@ -51,6 +54,9 @@ pub trait WarmBlender: Send + Sync {
     /// Whether it can take another command.
     fn is_alive(&self) -> bool;
 
+    /// The process that leads its group, while it lives and can be looked at.
+    fn process(&self) -> Option<u32>;
+
     /// Its log, while it is written; `None` where there is none.
     fn log(&self) -> Option<LogView>;
 
@@ -64,10 +70,10 @@ pub trait WarmBlender: Send + Sync {
     async fn end(self: Box<Self>);
 }
 
-/// The studio of a real Blender.
+/// The studio of real Blenders.
 pub struct BlenderStudio {
-    /// The Blender.
-    pub blender: Blender,
+    /// The Blenders on this machine, best first.
+    pub blenders: Vec<Blender>,
     /// The folder of the add-ons that jobs may name.
     pub addons: Option<PathBuf>,
     /// What it is put into.
@@ -86,10 +92,15 @@ pub struct BlenderStudio {
 impl Studio for BlenderStudio {
     async fn start(
         &self,
+        blender: &BlenderFacts,
         workplace: &Path,
         color_config: Option<&Path>,
         scripts: Scripts,
     ) -> Result<Box<dyn WarmBlender>, Failure> {
+        let Some(blender) = self.blenders.iter().find(|known| known.facts == *blender) else {
+            let message = format!("{blender} is none of this agent's: restart it, so that it tells which it has");
+            return Err(Failure::new(Cause::Crashed, message));
+        };
         let addons = self.addons.as_deref();
         let kernels = self.data_dir.join(KERNELS);
         // A wall has doors only to what is there.
@@ -98,7 +109,7 @@ impl Studio for BlenderStudio {
                 .map_err(|error| Failure::new(Cause::Crashed, format!("{}: {error}", path.display())))?;
         }
         let kernels = Some(kernels.as_path()).filter(|_| scripts == Scripts::Blocked);
-        let installation = &self.blender.installation;
+        let installation = &blender.installation;
         let scenes = Some(self.scenes.as_path());
         let walls = Walls::around(Belongings { installation, scenes, addons, workplace, kernels });
         let surroundings = Surroundings {
@@ -110,7 +121,7 @@ impl Studio for BlenderStudio {
             kernels,
             mark: &self.data_dir,
         };
-        let session = Session::start(&self.blender, surroundings, self.patience, &self.tasks).await?;
+        let session = Session::start(blender, surroundings, self.patience, &self.tasks).await?;
         Ok(Box::new(session))
     }
 }
@@ -137,6 +148,10 @@ impl WarmBlender for Session {
 
     fn is_alive(&self) -> bool {
         Self::is_alive(self)
+    }
+
+    fn process(&self) -> Option<u32> {
+        Self::process(self)
     }
 
     fn log(&self) -> Option<LogView> {

@@ -135,6 +135,11 @@ impl Index {
             + held.scenes.values().map(|scene| scene.copied_bytes).sum::<u64>()
     }
 
+    /// How many scenes are here.
+    pub(super) fn scenes(&self) -> usize {
+        self.held().scenes.len()
+    }
+
     pub(super) fn trust(&self, sha256: Sha256Digest) -> Trust {
         if self.held().unseen.contains(&sha256) { Trust::Unseen } else { Trust::Good }
     }

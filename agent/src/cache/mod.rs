@@ -30,13 +30,14 @@ use self::limits::Victim;
 use self::scenes::{MakeLink, Scenes};
 use self::turns::Turns;
 use crate::blender::SceneFolder;
+use crate::status::Holding;
 
 /// In the cache's folder while an agent works with it. Whoever finds it there knows that the last one did not end in order,
 /// or left files behind that nobody has looked at since such an end.
 const UNCLEAN: &str = "unclean";
-/// What is said when what is in use exceeds the limit.
 /// The cache's folder, in the agent's.
 const FOLDER: &str = "cache";
+/// What is said when what is in use exceeds the limit.
 const TOO_MUCH: &str = "the scenes in use are larger than --cache-size: the cache exceeds it until they are done with";
 /// How many files of one scene are fetched at once.
 const FETCHES_AT_ONCE: usize = 4;
@@ -125,6 +126,13 @@ impl SceneCache {
     #[must_use]
     pub fn cached(&self) -> Vec<SceneId> {
         self.0.index.latest(MAX_CACHED)
+    }
+
+    /// What is in it, and its bound.
+    #[must_use]
+    pub fn holding(&self) -> Holding {
+        let index = &self.0.index;
+        Holding { count: index.scenes() as u64, bytes: index.held_bytes(), max_bytes: self.0.max_bytes }
     }
 
     /// A scene on this machine, fetched first if it has to be.

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use haywain_agent::blender::session::{Failure, Opened, Opening, Patience, Session, Surroundings, Terms};
+use haywain_agent::blender::known::Known;
+use haywain_agent::blender::launch::Surroundings;
+use haywain_agent::blender::session::{Failure, Opened, Opening, Patience, Session, Terms};
 use haywain_agent::blender::{Blender, SceneFolder, find};
 use haywain_agent::jail::{Belongings, Jailer, Sandbox, Walls};
 use haywain_agent::output;
@@ -26,7 +28,8 @@ const HASTY: Terms =
     Terms { threads: None, frame_timeout: Some(Duration::from_secs(4)), stall_timeout: Some(Duration::from_secs(2)) };
 
 async fn blender(kind: Kind) -> Blender {
-    find::blenders(&[blenders::path(kind)]).await.unwrap().remove(0)
+    let folder = tempfile::tempdir().unwrap();
+    find::blenders(&[blenders::path(kind)], &mut Known::read(folder.path())).await.unwrap().remove(0)
 }
 
 pub(crate) async fn start(kind: Kind, folder: &Path) -> Session {

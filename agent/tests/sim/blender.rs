@@ -16,6 +16,7 @@ use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::Scripts;
+use haywain_shared::protocol::BlenderFacts;
 use image::RgbaImage;
 
 use crate::entropy::Dice;
@@ -42,6 +43,7 @@ pub(crate) struct SimStudio {
 impl Studio for SimStudio {
     async fn start(
         &self,
+        _blender: &BlenderFacts,
         _folder: &Path,
         _color_config: Option<&Path>,
         _scripts: Scripts,
@@ -142,6 +144,10 @@ impl WarmBlender for SimBlender {
 
     fn is_alive(&self) -> bool {
         self.alive
+    }
+
+    fn process(&self) -> Option<u32> {
+        None
     }
 
     fn log(&self) -> Option<LogView> {

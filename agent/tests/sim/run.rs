@@ -12,6 +12,7 @@ use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::JobId;
 use haywain_shared::options::RenderOptions;
+use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::Manifest;
 use tokio_util::task::TaskTracker;
 
@@ -254,6 +255,7 @@ impl Run {
             scene,
             frames: FrameList::of_range(FrameRange::new(number(1), number(frames)).unwrap()),
             options: RenderOptions::default(),
+            requirements: Requirements::default(),
             batch_size,
             priority: 0,
             limits: Limits { stall_timeout: Some(STALL), ..Limits::default() },

@@ -10,8 +10,9 @@ use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
     AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
-    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneFilter, Store, StoreError,
+    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Store, StoreError,
 };
+use haywain_shared::blender_version::Release;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
@@ -85,6 +86,14 @@ impl Store for SimStore {
 
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
         pass_on!(self.scenes(filter))
+    }
+
+    async fn scene_entry(&self, scene: SceneId) -> Result<SceneEntry, StoreError> {
+        pass_on!(self.scene_entry(scene))
+    }
+
+    async fn keep_saved_by(&self, scene: SceneId, saved_by: Release) -> Result<(), StoreError> {
+        pass_on!(self.keep_saved_by(scene, saved_by))
     }
 
     async fn keep_inspection(&self, scene: SceneId, inspection: Inspection) -> Result<(), StoreError> {

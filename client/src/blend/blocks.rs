@@ -1,33 +1,12 @@
-//! A .blend as a row of blocks, in both of its forms: the header `BLENDER-v304` with heads of 20 or 24 bytes, and
-//! `BLENDER17-01v0500` with heads of 32.
+//! A .blend as a row of blocks, in both of its forms: with heads of 20 or 24 bytes, and with heads of 32.
 
-use std::io::{self, Read as _};
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
+use std::path::Path;
 
-use super::stream::Stream;
+use haywain_shared::blend::{Form, Header, PointerWidth, Stream};
+
 use super::timeline::BlendError;
-
-/// How wide a pointer is in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PointerWidth {
-    Four,
-    Eight,
-}
-
-impl PointerWidth {
-    pub(super) const fn bytes(self) -> usize {
-        match self {
-            Self::Four => 4,
-            Self::Eight => 8,
-        }
-    }
-}
-
-/// How the heads of blocks look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heads {
-    Small(PointerWidth),
-    Large,
-}
 
 /// A block: its head. The content follows it in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,52 +21,40 @@ pub(super) struct Block {
 
 /// Goes through the blocks.
 pub(super) struct Blocks {
-    stream: Stream,
-    heads: Heads,
+    stream: Stream<BufReader<File>>,
+    form: Form,
     /// What of the last block's content has not been read.
     left: u64,
 }
 
 impl Blocks {
-    pub(super) fn begin(mut stream: Stream) -> Result<Self, BlendError> {
-        let start: [u8; 12] = stream.exactly()?;
-        let heads = match &start {
-            [b'B', b'L', b'E', b'N', b'D', b'E', b'R', width @ (b'-' | b'_'), order, ..] => {
-                little_endian(*order)?;
-                Heads::Small(if *width == b'-' { PointerWidth::Eight } else { PointerWidth::Four })
-            }
-            // The header's length, the pointer's width, the form's number, the order of bytes, the version.
-            [b'B', b'L', b'E', b'N', b'D', b'E', b'R', b'1', b'7', b'-', b'0', b'1'] => {
-                let [order, ..]: [u8; 5] = stream.exactly()?;
-                little_endian(order)?;
-                Heads::Large
-            }
-            other => return Err(BlendError::Form(String::from_utf8_lossy(other).into_owned())),
-        };
-        Ok(Self { stream, heads, left: 0 })
+    pub(super) fn begin(path: &Path) -> Result<Self, BlendError> {
+        let mut stream = Stream::of(BufReader::new(File::open(path)?))?;
+        let Header { form, .. } = Header::read(&mut stream)?;
+        Ok(Self { stream, form, left: 0 })
     }
 
     pub(super) const fn pointers(&self) -> PointerWidth {
-        match self.heads {
-            Heads::Small(width) => width,
-            Heads::Large => PointerWidth::Eight,
+        match self.form {
+            Form::Small(width) => width,
+            Form::Large => PointerWidth::Eight,
         }
     }
 
     /// The next block; `None` after the last.
     pub(super) fn next(&mut self) -> io::Result<Option<Block>> {
         self.stream.skip(self.left)?;
-        let block = match self.heads {
-            Heads::Small(PointerWidth::Four) => {
+        let block = match self.form {
+            Form::Small(PointerWidth::Four) => {
                 let head: [u8; 20] = self.stream.exactly()?;
                 let address = u32_at(&head, 8).into();
                 Block { code: four_at(&head, 0), size_bytes: u32_at(&head, 4).into(), address }
             }
-            Heads::Small(PointerWidth::Eight) => {
+            Form::Small(PointerWidth::Eight) => {
                 let head: [u8; 24] = self.stream.exactly()?;
                 Block { code: four_at(&head, 0), size_bytes: u32_at(&head, 4).into(), address: u64_at(&head, 8) }
             }
-            Heads::Large => {
+            Form::Large => {
                 let head: [u8; 32] = self.stream.exactly()?;
                 Block { code: four_at(&head, 0), address: u64_at(&head, 8), size_bytes: u64_at(&head, 16) }
             }
@@ -108,13 +75,6 @@ impl Blocks {
         }
         self.left = 0;
         Ok(content)
-    }
-}
-
-fn little_endian(order: u8) -> Result<(), BlendError> {
-    match order {
-        b'v' => Ok(()),
-        _ => Err(BlendError::Form("the big-endian form of long ago".to_owned())),
     }
 }
 

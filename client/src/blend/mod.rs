@@ -4,7 +4,6 @@
 mod blocks;
 mod kind;
 mod sdna;
-mod stream;
 mod timeline;
 
 pub use kind::kind_of;

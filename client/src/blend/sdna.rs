@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::blocks::{PointerWidth, bytes_at, u32_at};
+use haywain_shared::blend::PointerWidth;
+
+use super::blocks::{bytes_at, u32_at};
 use super::timeline::BlendError;
 
 /// A member of a structure.

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::Path;
 
+use haywain_shared::blend::BadHeader;
 use haywain_shared::frame_list::{FrameList, NotAFrameList};
 use haywain_shared::frames::{FrameNumber, FrameRange};
 
 use super::blocks::{Blocks, bytes_at, u64_at};
 use super::sdna::Sdna;
-use super::stream::Stream;
 
 /// A scene's own block, its lists apart, has some kilobytes.
 const MOST_SCENE_BYTES: u64 = 4 * 1024 * 1024;
@@ -21,9 +21,9 @@ pub enum BlendError {
     /// The disk, or the compression.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
-    /// A form that nobody here knows.
-    #[error("it has a form that is unknown here: {0:?}")]
-    Form(String),
+    /// It does not begin as it should.
+    #[error("{0}")]
+    Header(#[from] BadHeader),
     /// It contradicts itself.
     #[error("{0}")]
     Damaged(&'static str),
@@ -57,7 +57,7 @@ impl Timeline {
 
 /// Reads the range and step of the scene that is active in the file.
 pub fn timeline(path: &Path) -> Result<Timeline, BlendError> {
-    let mut blocks = Blocks::begin(Stream::open(path)?)?;
+    let mut blocks = Blocks::begin(path)?;
     let (mut global, mut scenes, mut sdna) = (None, Vec::new(), None);
     while let Some(block) = blocks.next()? {
         match &block.code {

@@ -1,6 +1,7 @@
 //! The command line: every command, flag and help text. It decides nothing.
 
 mod files;
+mod machines;
 mod picture;
 mod submit;
 
@@ -14,6 +15,7 @@ use haywain_shared::limits::MAX_PRIORITY;
 use url::Url;
 
 pub use files::FileArgs;
+pub use machines::MachineArgs;
 pub use picture::PictureArgs;
 pub use submit::{FrameText, SubmitArgs};
 

@@ -10,7 +10,7 @@ use haywain_shared::limits::{MAX_ATTEMPTS, MAX_BATCH_SIZE, MAX_PRIORITY, MAX_STE
 use haywain_shared::scene::SceneId;
 use haywain_shared::span::Span;
 
-use super::{FileArgs, PictureArgs};
+use super::{FileArgs, MachineArgs, PictureArgs};
 
 /// What to submit.
 #[derive(Debug, Args)]
@@ -66,6 +66,9 @@ pub struct SubmitArgs {
     /// What the frames are to be like.
     #[command(flatten)]
     pub picture: PictureArgs,
+    /// Which machines may render it.
+    #[command(flatten)]
+    pub machines: MachineArgs,
     /// What belongs to the scene.
     #[command(flatten)]
     pub files: FileArgs,

@@ -36,7 +36,10 @@ pub(super) async fn list(context: &Context) -> Outcome {
                 agent.blenders.iter().map(blender).collect::<Vec<_>>().join(", "),
             ]);
         }
-        table.show(style, context.show.columns, "There are no agents: start one with haywain-agent")
+        let table = table.show(style, context.show.columns, "There are no agents: start one with haywain-agent");
+        let idle =
+            agents.iter().filter_map(|agent| Some(format!("\n{}: {}", agent.name, agent.idle_because.as_ref()?)));
+        table + &idle.collect::<String>()
     })?;
     Ok(Exit::Done)
 }

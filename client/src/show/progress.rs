@@ -158,7 +158,9 @@ fn line(job: &JobReport, fetched: Option<u64>) -> String {
     let (counts, is_paused) = (&job.counts, job.state == JobState::Paused);
     let agents: std::collections::BTreeSet<_> = job.batches.iter().map(|batch| batch.agent_id).collect();
     let running = match (counts.leased, agents.len()) {
-        (0, _) if counts.pending > 0 && !is_paused => "waiting for an agent".to_owned(),
+        (0, _) if counts.pending > 0 && !is_paused => {
+            job.waits_for.first().cloned().unwrap_or_else(|| "waiting for an agent".to_owned())
+        }
         (0, _) => String::new(),
         (frames, 1) => format!("{frames} running on 1 agent"),
         (frames, agents) => format!("{frames} running on {agents} agents"),

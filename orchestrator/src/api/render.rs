@@ -5,11 +5,13 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use haywain_shared::blender_version::VersionRequirement;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::JobId;
 use haywain_shared::options::{FrameOrder, ImageFormat, ImageKind};
 use haywain_shared::problem::ProblemKind;
+use haywain_shared::requirements::{AgentRule, TagRule};
 use haywain_shared::scene::SceneId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,6 +19,7 @@ use utoipa::ToSchema;
 use super::body::{self, Unread};
 use super::{App, reply};
 use crate::queue::submission::{self, Submission};
+use crate::scenes::saved_by;
 use crate::store::{Idempotency, NewJob, StoreError};
 
 /// The largest body.
@@ -102,6 +105,19 @@ struct RenderRequest {
     /// frame from the start of the scene's simulations.
     #[schema(inline)]
     order: Option<FrameOrder>,
+    /// The versions of Blender that may render it; unless set, the one that saved the file, or a newer one.
+    #[schema(example = ">=4.2, <5")]
+    blender: Option<VersionRequirement>,
+    /// Whether frames may come from several versions of Blender; otherwise that of the first lease renders all of them.
+    #[schema(default = false)]
+    mixed: Option<bool>,
+    /// The memory that a machine must have free.
+    #[schema(example = "16GiB")]
+    memory: Option<String>,
+    /// Which tags an agent must have, and must not have; a list alone is `allOf`.
+    tags: Option<TagRule>,
+    /// Which agents may render it, and may not, by name or id; a list alone is `only`.
+    agents: Option<AgentRule>,
     /// Whether to render also when the scene wants files that are not there.
     #[schema(default = false)]
     allow_missing: Option<bool>,
@@ -163,10 +179,13 @@ pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_b
         Ok(idempotency) => idempotency,
         Err(text) => return invalid(&headers, &text),
     };
-    let Submission { frames, batch_size, name, scene: _, priority, limits, options } = submission;
+    let Submission { frames, batch_size, name, scene: _, priority, limits, options, requirements } = submission;
     let count = frames.len();
     let id = JobId::generate();
-    let job = NewJob { id, name, scene, frames, batch_size, options, priority, limits, idempotency };
+    let job = NewJob { id, name, scene, frames, batch_size, options, requirements, priority, limits, idempotency };
+    if let Err(error) = saved_by::learn(scene, &app.blobs, &*app.store).await {
+        return reply::failed(&headers, error.into());
+    }
     match app.store.submit(job).await {
         Ok(job_id) => {
             tracing::info!(job = %job_id, frames = count, "job accepted");

@@ -7,6 +7,7 @@ pub mod matching;
 mod members;
 mod options;
 pub mod pace;
+mod requirements;
 pub mod retry;
 pub mod state;
 pub mod submission;

@@ -10,13 +10,14 @@ use haywain_shared::limits::{
     MAX_ATTEMPTS, MAX_BATCH_SIZE, MAX_NAME_BYTES, MAX_PRIORITY, MAX_STEP, MAX_TIMEOUT_SECONDS,
 };
 use haywain_shared::options::RenderOptions;
+use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
 use serde_json::Value;
 
 pub use super::members::InvalidInput;
 use super::members::{Members, bounded, given, kind_of, text, whole_number};
-use super::options;
 use super::retry::DEFAULT_MAX_ATTEMPTS;
+use super::{options, requirements};
 
 /// The upper bound on a batch when the job does not set one.
 pub const DEFAULT_BATCH_SIZE: u32 = 5;
@@ -40,6 +41,8 @@ pub struct Submission {
     pub limits: Limits,
     /// What it asks of Blender.
     pub options: RenderOptions,
+    /// What it asks of agents.
+    pub requirements: Requirements,
 }
 
 /// What the frames of a job are allowed.
@@ -59,7 +62,7 @@ impl Default for Limits {
     }
 }
 
-/// The members beside those of [`options::MEMBERS`].
+/// The members beside those of [`options::MEMBERS`] and [`requirements::MEMBERS`].
 const MEMBERS: [&str; 11] = [
     "from",
     "to",
@@ -77,7 +80,7 @@ const MEMBERS: [&str; 11] = [
 /// Every member that there is.
 #[must_use]
 pub fn members() -> Vec<&'static str> {
-    MEMBERS.into_iter().chain(options::MEMBERS).collect()
+    MEMBERS.into_iter().chain(options::MEMBERS).chain(requirements::MEMBERS).collect()
 }
 
 /// Reads the body of `POST /render`. No job may have more than `max_frames` frames.
@@ -113,6 +116,7 @@ pub fn read(body: &[u8], max_frames: u64) -> Result<Submission, InvalidInput> {
         priority: bounded(&members, "priority", -MAX_PRIORITY..=MAX_PRIORITY)?.unwrap_or(0),
         limits: limits(&members)?,
         options: options::read(&members)?,
+        requirements: requirements::read(&members)?,
     })
 }
 
@@ -239,6 +243,7 @@ mod tests {
             (r#"{"from": 1, "to": 9, "step": 0}"#, "step must be from 1 to 1000000, not 0"),
             (r#"{"from": 1, "to": 1000000, "step": 2}"#, "the list has more than 100000 separate runs"),
             (r#"{"from": 1, "to": 2, "allowMissing": 1}"#, "allowMissing must be true or false, not a number"),
+            (r#"{"from": 1, "to": 2, "memory": 16}"#, "memory must be a string such as \"16GiB\", not a number"),
             (r#"{"from": 1, "to": 2, "form": 1}"#, "there is no member \"form\"; the members are from, to"),
             (r#"{"from": 1, "to": 2, "batchSize": 0}"#, "batchSize must be from 1 to 1000, not 0"),
             (r#"{"from": 1, "to": 2, "priority": 1001}"#, "priority must be from -1000 to 1000, not 1001"),
@@ -262,7 +267,7 @@ mod tests {
     fn good_input_is_read_as_it_is_meant() {
         let bare = read(br#"{"from": -3, "to": 20.0}"#, 100).unwrap();
         assert_eq!(bare.frames.to_string(), "-3..20");
-        assert_eq!(bare.options, RenderOptions::default());
+        assert_eq!((bare.options, bare.requirements), (RenderOptions::default(), Requirements::default()));
         let listed = read(br#"{"frames": "300,310-320x5", "step": 1}"#, 99).unwrap();
         assert_eq!(listed.frames.to_string(), "300,310,315,320");
         let stepped = read(br#"{"from": 1, "to": 10, "step": 4}"#, 99).unwrap();

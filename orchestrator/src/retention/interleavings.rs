@@ -14,6 +14,7 @@ use haywain_shared::frames::FrameRange;
 use haywain_shared::ids::JobId;
 use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
+use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::{Manifest, SceneFile};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +118,7 @@ impl Farm {
                     frames: FrameList::of_range(FrameRange::new(1.try_into().unwrap(), 2.try_into().unwrap()).unwrap()),
                     batch_size: 5,
                     options: RenderOptions::default(),
+                    requirements: Requirements::default(),
                     priority: 0,
                     limits: Limits::default(),
                     idempotency: None,

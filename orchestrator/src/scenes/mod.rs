@@ -3,6 +3,7 @@
 
 pub mod kind;
 mod project;
+pub mod saved_by;
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! What is kept of scenes, blobs and jobs that are on their way out.
 
+use haywain_shared::blender_version::Release;
+use haywain_shared::digest::Sha256Digest;
 use haywain_shared::ids::JobId;
 use haywain_shared::scene::{SceneId, SceneReport};
 
@@ -19,6 +21,15 @@ pub enum Novelty {
     New,
     /// It was.
     Known,
+}
+
+/// The .blend of a scene that is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SceneEntry {
+    /// Its blob.
+    pub blob: Option<Sha256Digest>,
+    /// The Blender that saved it, if somebody has looked and it says so.
+    pub saved_by: Option<Release>,
 }
 
 /// Which scenes are wanted.

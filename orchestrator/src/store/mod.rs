@@ -16,6 +16,7 @@ mod words;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use haywain_shared::blender_version::Release;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
@@ -26,7 +27,7 @@ use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use tokio::sync::watch;
 
-pub use self::holdings::{BlobStanding, Erased, KeptScene, Novelty, RemovedJob, SceneFilter, SomePaths};
+pub use self::holdings::{BlobStanding, Erased, KeptScene, Novelty, RemovedJob, SceneEntry, SceneFilter, SomePaths};
 pub use self::words::*;
 use crate::blobs::JobFiles;
 
@@ -129,6 +130,12 @@ pub trait Store: Send + Sync + 'static {
     /// Scenes, the latest touched first.
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError>;
 
+    /// The .blend of a scene that is rendered.
+    async fn scene_entry(&self, scene: SceneId) -> Result<SceneEntry, StoreError>;
+
+    /// Keeps which Blender has saved that file. Does nothing when there is no such scene.
+    async fn keep_saved_by(&self, scene: SceneId, saved_by: Release) -> Result<(), StoreError>;
+
     /// Keeps what an agent has found in a scene; the first to look is believed.
     async fn keep_inspection(&self, scene: SceneId, inspection: Inspection) -> Result<(), StoreError>;
 
@@ -198,7 +205,8 @@ pub trait Store: Send + Sync + 'static {
     /// An agent ends: what it holds goes back, without an attempt. A life that is not the present one ends nothing.
     async fn leave(&self, agent: AgentId, incarnation: Incarnation) -> Result<(), StoreError>;
 
-    /// Carves a batch off the oldest job with pending frames and leases it; `None` when nothing is pending.
+    /// Carves a batch off the oldest job with pending frames that the agent can render and leases it; `None` when there is none.
+    /// Unless the job is mixed, its first lease says which version of Blender renders all of it.
     async fn lease(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError>;
 
     /// Renews the leases that an agent names, and says what became of each. What it holds and has not named for a heartbeat

@@ -13,6 +13,7 @@ use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{
     Abilities, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, MachineFacts, MachineSample,
 };
+use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,8 @@ pub struct NewJob {
     pub batch_size: u32,
     /// What it asks of Blender.
     pub options: RenderOptions,
+    /// What it asks of agents.
+    pub requirements: Requirements,
     /// Jobs of a higher one are served first.
     pub priority: i32,
     /// What its frames are allowed.
@@ -105,6 +108,8 @@ pub struct Lease {
     pub job: JobId,
     /// The job's scene.
     pub scene: SceneId,
+    /// Which of the agent's Blenders is to render it.
+    pub blender: BlenderFacts,
     /// The batch.
     pub frames: FrameRange,
     /// The generation of all its frames.
@@ -127,6 +132,7 @@ impl From<Lease> for LeaseGrant {
             epoch: lease.epoch,
             job_id: lease.job,
             scene: lease.scene,
+            blender: lease.blender,
             frames: lease.frames,
             generation: lease.generation,
             frame_timeout_ms: lease.frame_timeout.map(ms),

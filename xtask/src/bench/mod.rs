@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures, not tests. A figure depends on the machine and on what else it does.
 
+mod agent;
 mod blobs;
 mod grant;
 mod meter;
@@ -29,6 +30,8 @@ pub(crate) enum Bench {
     /// The speed of large files into the orchestrator and out of it, against a bare handler's, the memory that they take, and what
     /// a large scene costs that is submitted again
     Blobs(blobs::Flags),
+    /// What the agent itself takes of its machine: idle, for each frame, and for each megabyte
+    Agent(agent::Flags),
     /// Seeds of the simulation, in release
     Seeds(seeds::Flags),
 }
@@ -38,6 +41,7 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Grant(flags) => grant::run(flags),
         Bench::Blobs(flags) => blobs::run(flags),
+        Bench::Agent(flags) => agent::run(flags),
         Bench::Seeds(flags) => seeds::run(flags),
     }
 }

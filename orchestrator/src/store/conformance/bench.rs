@@ -13,8 +13,10 @@ use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
 use haywain_shared::job::JobReport;
 use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::{
-    Abilities, HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample, UploadOutcome,
+    Abilities, BlenderFacts, BlenderKind, HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample,
+    UploadOutcome,
 };
+use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::{Manifest, SceneId};
 
 use crate::clock::HeldClock;
@@ -93,11 +95,17 @@ impl Bench {
         incarnation: u32,
         abilities: Abilities,
     ) -> Result<(), StoreError> {
-        let machine =
-            MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: 1 };
-        let facts = AgentFacts { slots: 1, machine, blenders: Vec::new(), abilities };
+        let facts = AgentFacts { abilities, ..facts(&["3.4.1"]) };
         let incarnation = Incarnation(incarnation);
         self.store.register(Registration { agent, incarnation, name: "test".to_owned(), facts }).await
+    }
+
+    /// A new agent with these Blenders.
+    pub(super) async fn agent_named(&self, name: &str, blenders: &[&str]) -> AgentId {
+        let agent = AgentId::generate();
+        let (name, facts) = (name.to_owned(), facts(blenders));
+        self.store.register(Registration { agent, incarnation: Incarnation(1), name, facts }).await.unwrap();
+        agent
     }
 
     pub(super) async fn ask(&self, agent: AgentId, request: RequestId) -> Result<Option<Lease>, StoreError> {
@@ -117,6 +125,20 @@ impl Bench {
 
     /// A heartbeat that names some leases, each with its frame in work.
     pub(super) async fn heartbeat(&self, agent: AgentId, held: &[(&Lease, Option<i64>)]) -> HeartbeatAnswer {
+        self.heartbeat_of(agent, held, SAMPLE).await
+    }
+
+    /// A heartbeat of an agent that holds nothing and has so much memory free.
+    pub(super) async fn heartbeat_with_memory(&self, agent: AgentId, memory_available_bytes: u64) {
+        self.heartbeat_of(agent, &[], MachineSample { memory_available_bytes, ..SAMPLE }).await;
+    }
+
+    async fn heartbeat_of(
+        &self,
+        agent: AgentId,
+        held: &[(&Lease, Option<i64>)],
+        sample: MachineSample,
+    ) -> HeartbeatAnswer {
         let held = held.iter().map(|(lease, in_work)| HeldLease {
             lease_id: lease.id,
             frame: in_work.map(frame),
@@ -124,8 +146,7 @@ impl Bench {
             frames_done: 0,
             log_tail: "rendering".to_owned(),
         });
-        let beat =
-            Beat { agent, incarnation: Incarnation(1), sequence: 0, slots: 1, sample: SAMPLE, held: held.collect() };
+        let beat = Beat { agent, incarnation: Incarnation(1), sequence: 0, slots: 1, sample, held: held.collect() };
         self.store.renew(beat).await.unwrap()
     }
 
@@ -235,6 +256,14 @@ impl Bench {
     }
 }
 
+/// What an agent tells that has these Blenders.
+fn facts(blenders: &[&str]) -> AgentFacts {
+    let blenders =
+        blenders.iter().map(|version| BlenderFacts { version: (*version).to_owned(), kind: BlenderKind::Program });
+    let machine = MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: GIB };
+    AgentFacts { slots: 1, machine, blenders: blenders.collect(), abilities: Abilities::default() }
+}
+
 /// A job with nothing special about it.
 pub(super) fn new_job(id: JobId, scene: SceneId, frames: FrameRange) -> NewJob {
     NewJob {
@@ -244,6 +273,7 @@ pub(super) fn new_job(id: JobId, scene: SceneId, frames: FrameRange) -> NewJob {
         frames: FrameList::of_range(frames),
         batch_size: 5,
         options: RenderOptions::default(),
+        requirements: Requirements::default(),
         priority: 0,
         limits: Limits::default(),
         idempotency: None,

@@ -9,6 +9,7 @@ mod failures;
 mod grants;
 mod options;
 mod renewals;
+mod requirements;
 mod retries;
 mod scenes;
 
@@ -20,6 +21,7 @@ pub(super) use self::failures::*;
 pub(super) use self::grants::*;
 pub(super) use self::options::*;
 pub(super) use self::renewals::*;
+pub(super) use self::requirements::*;
 pub(super) use self::retries::*;
 pub(super) use self::scenes::*;
 
@@ -105,5 +107,10 @@ cases! {
     jobs_that_ended_long_ago_are_removed
     frames_in_sequence_go_to_one_agent_at_a_time
     a_job_goes_to_agents_that_can_render_it
+    a_job_is_rendered_by_the_blender_of_its_first_lease
+    a_file_wants_the_blender_that_saved_it_or_a_newer_one
+    a_lease_goes_on_in_the_blender_that_it_began_in
+    a_job_goes_to_agents_that_it_may_go_to
+    a_job_that_nobody_can_take_says_why
     what_was_found_in_a_scene_is_kept_and_speaks_at_the_next_submission
 }

@@ -15,11 +15,12 @@ use super::events::{self, Subject};
 use super::leases;
 use super::writer::Tx;
 use crate::clock::UnixMs;
+use crate::queue::matching::Applicant;
 use crate::queue::retry::ASIDE;
-use crate::store::{AgentCommand, AgentFacts, Registration, StoreError};
+use crate::store::{AgentCommand, AgentFacts, LeaseAsk, Registration, StoreError};
 
 const INCARNATION: &str = "/* agent's incarnation */ SELECT incarnation FROM agents WHERE id = ?1";
-const FACTS: &str = "/* agent's facts */ SELECT facts FROM agents WHERE id = ?1";
+const KNOWN: &str = "/* known agent */ SELECT name, facts FROM agents WHERE id = ?1";
 const KEEP_AGENT: &str = "/* keep agent */
     INSERT INTO agents (id, name, incarnation, facts, registered_ms) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (id) DO UPDATE SET
@@ -72,15 +73,38 @@ pub(super) async fn leave(tx: &mut Tx, agent: AgentId, incarnation: Incarnation)
     events::note(tx, EventKind::AgentChanged, &Subject::agent(agent), "left").await
 }
 
+/// An agent by what it told about itself.
+pub(super) struct Known {
+    name: String,
+    facts: AgentFacts,
+}
+
+impl Known {
+    /// The agent as the one that asks for a lease.
+    pub(super) fn applicant(&self, ask: &LeaseAsk) -> Applicant<'_> {
+        Applicant {
+            id: ask.agent,
+            name: &self.name,
+            blenders: &self.facts.blenders,
+            abilities: &self.facts.abilities,
+            memory_available_bytes: ask.memory_available_bytes,
+        }
+    }
+}
+
 /// What an agent told about itself.
-pub(super) async fn facts(tx: &mut Tx, agent: AgentId) -> Result<AgentFacts, StoreError> {
-    let row = sqlx::query(FACTS)
+pub(super) async fn known(tx: &mut Tx, agent: AgentId) -> Result<Known, StoreError> {
+    let row = sqlx::query(KNOWN)
         .bind(&agent.as_bytes()[..])
         .fetch_optional(&mut tx.conn)
         .await
         .map_err(database_error)?
         .ok_or(StoreError::UnknownAgent(agent))?;
-    serde_json::from_str(&text(&row, "facts")?).map_err(|error| StoreError::Inconsistent(error.to_string()))
+    Ok(Known { name: text(&row, "name")?, facts: read_facts(&row)? })
+}
+
+fn read_facts(row: &SqliteRow) -> Result<AgentFacts, StoreError> {
+    serde_json::from_str(&text(row, "facts")?).map_err(|error| StoreError::Inconsistent(error.to_string()))
 }
 
 /// Whether an agent may have work now.
@@ -214,8 +238,7 @@ fn is_aside(until_ms: UnixMs, now_ms: UnixMs) -> bool {
 
 fn report(row: &SqliteRow, memory: &Memory, since: Duration, now_ms: UnixMs) -> Result<AgentReport, StoreError> {
     let agent_id = agent_id(row, "id")?;
-    let facts: AgentFacts =
-        serde_json::from_str(&text(row, "facts")?).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+    let facts = read_facts(row)?;
     let seen = memory.presence().last_seen(agent_id);
     let aside_until_ms = optional_integer(row, "aside_until_ms")?.filter(|until_ms| is_aside(*until_ms, now_ms));
     let state = if seen.is_none_or(|(at, _)| at < since) {
@@ -239,6 +262,7 @@ fn report(row: &SqliteRow, memory: &Memory, since: Duration, now_ms: UnixMs) -> 
         registered_at: moment(row, "registered_ms")?,
         sample: seen.and_then(|(_, sample)| sample),
         leases: u32::try_from(memory.terms().held_by(agent_id)).unwrap_or(u32::MAX),
+        idle_because: None,
     })
 }
 

@@ -2,15 +2,14 @@
 //! Whoever delivers first is recorded; the other is superseded, which costs nothing.
 
 use haywain_shared::frames::{FrameNumber, FrameRange};
-use haywain_shared::ids::{AgentId, JobId, LeaseId};
+use haywain_shared::ids::{JobId, LeaseId};
 use haywain_shared::options::FrameOrder;
 
 use super::agents;
-use super::columns::{count, database_error, options};
+use super::columns::{count, database_error, needs};
 use super::grants::{already_granted, job_of, lease_beside};
 use super::leases::{self, LeaseLife, LeaseRow};
 use super::writer::Tx;
-use crate::queue::matching::misfit;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
 
@@ -35,32 +34,32 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, suspects: Vec<Suspect>) ->
     if !agents::takes_work(tx, ask.agent).await? {
         return Ok(None);
     }
+    let agent = agents::known(tx, ask.agent).await?;
     for (id, in_work) in suspects {
         let lease = leases::find(&mut tx.conn, id).await?;
         if lease.life == LeaseLife::Ended || lease.control != Control::Active {
             continue;
         }
-        if let Some(frame) = frame_to_back_up(tx, &lease, ask.agent, in_work).await? {
+        let needs = needs(&job_of(tx, lease.epoch).await?)?;
+        if needs.options.order == FrameOrder::Sequential {
+            continue;
+        }
+        let Ok(blender) = needs.fit(&agent.applicant(&ask)) else { continue };
+        if let Some(frame) = frame_to_back_up(tx, &lease, in_work).await? {
             tracing::info!(job = %lease.job, %frame, agent = %ask.agent, silent = %lease.agent, "backup leased");
-            return lease_beside(tx, &lease, FrameRange::single(frame), &ask).await.map(Some);
+            return lease_beside(tx, &lease, FrameRange::single(frame), blender, &ask).await.map(Some);
         }
     }
     Ok(None)
 }
 
 /// The frame of a silent agent's lease that is worth beginning elsewhere: the one in work, else the first. None while it has
-/// a backup, or the job has as many as it may, or is rendered in sequence, or is none
-/// that the one who asks could render.
+/// a backup, or the job has as many as it may.
 async fn frame_to_back_up(
     tx: &mut Tx,
     lease: &LeaseRow,
-    asking: AgentId,
     in_work: Option<FrameNumber>,
 ) -> Result<Option<FrameNumber>, StoreError> {
-    let wanted = options(&job_of(tx, lease.epoch).await?)?;
-    if wanted.order == FrameOrder::Sequential || misfit(&wanted, &agents::facts(tx, asking).await?).is_some() {
-        return Ok(None);
-    }
     let held = leases::held_frames(&mut tx.conn, lease.epoch).await?;
     let Some(frame) = in_work.filter(|frame| held.contains(frame)).or(held.first().copied()) else { return Ok(None) };
     let holders = sqlx::query(HOLDERS)

@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use haywain_shared::blender_version::Release;
 use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId};
 use haywain_shared::options::{FrameOrder, RenderOptions};
 use haywain_shared::path::RelativePath;
+use haywain_shared::protocol::BlenderFacts;
+use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
+use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Sqlite, Type};
 
+use crate::queue::matching::Needs;
 use crate::store::StoreError;
 
 /// The store's error for one of the database's.
@@ -115,9 +120,37 @@ pub(super) fn options(row: &SqliteRow) -> Result<RenderOptions, StoreError> {
     serde_json::from_str(&text(row, "options")?).map_err(|_| damaged("options"))
 }
 
-/// Options as column `options` has them.
-pub(super) fn options_text(options: &RenderOptions) -> Result<String, StoreError> {
-    serde_json::to_string(options).map_err(|error| StoreError::Inconsistent(format!("options: {error}")))
+/// A value as a column of JSON has it.
+pub(super) fn json_text(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Inconsistent(error.to_string()))
+}
+
+/// What a job asks of agents.
+pub(super) fn requirements(row: &SqliteRow) -> Result<Requirements, StoreError> {
+    serde_json::from_str(&text(row, "requirements")?).map_err(|_| damaged("requirements"))
+}
+
+/// The Blender that saved a scene's file.
+pub(super) fn saved_by(row: &SqliteRow) -> Result<Option<Release>, StoreError> {
+    optional_text(row, "saved_by")?.map(|text| text.parse().map_err(|_| damaged("saved_by"))).transpose()
+}
+
+/// What a job needs, from its own columns and `saved_by` of its scene.
+pub(super) fn needs(row: &SqliteRow) -> Result<Needs, StoreError> {
+    let pinned = optional_text(row, "pinned")?;
+    Ok(Needs {
+        options: options(row)?,
+        requirements: requirements(row)?,
+        saved_by: saved_by(row)?,
+        pinned: pinned.map(|text| text.parse().map_err(|_| damaged("pinned"))).transpose()?,
+        // Of each range its own, and for a while: the query that looks for ranges knows.
+        ran_out_at_bytes: None,
+    })
+}
+
+/// The Blender that a lease names.
+pub(super) fn blender(row: &SqliteRow) -> Result<BlenderFacts, StoreError> {
+    serde_json::from_str(&text(row, "blender")?).map_err(|_| damaged("blender"))
 }
 
 /// The word that column `frame_order` has for it.

@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use haywain_shared::ids::AgentId;
+use haywain_shared::job::{AgentState, JobReport, JobState};
 
 use super::grants::Company;
 use super::{SqliteStore, agents, backups, shelves};
+use crate::queue::matching::{Applicant, Needs, why_it_waits};
 use crate::store::{Lease, LeaseAsk, StoreError};
 
 /// Heartbeats that an agent misses before its frames are begun elsewhere.
@@ -34,6 +36,26 @@ impl SqliteStore {
             return Ok(None);
         }
         self.writer.write(move |tx| Box::pin(backups::grant(tx, ask, suspects))).await
+    }
+
+    /// Why none of the agents that are there and take work can take what a job has pending; empty if one can, or works on it.
+    pub(super) async fn waits_for(&self, job: &JobReport) -> Result<Vec<String>, StoreError> {
+        if job.counts.pending == 0
+            || job.counts.leased > 0
+            || !matches!(job.state, JobState::Pending | JobState::Running)
+        {
+            return Ok(Vec::new());
+        }
+        let needs = Needs {
+            options: job.options.clone(),
+            requirements: job.requirements.clone(),
+            saved_by: job.saved_by,
+            pinned: job.blender.as_ref().and_then(|version| version.parse().ok()),
+            ran_out_at_bytes: shelves::ran_out_at(&self.readers, job.job_id, self.clock.unix_ms()).await?,
+        };
+        let agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
+        let online = agents.iter().filter(|agent| agent.state == AgentState::Online);
+        Ok(why_it_waits(&needs, online.map(Applicant::of)))
     }
 
     /// How long an agent says nothing before its frames are begun elsewhere.

@@ -1,17 +1,18 @@
 //! Grants: which batch an agent gets, carved at the moment of the lease.
 
+use haywain_shared::blender_version::BlenderVersion;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId, RequestId};
 use haywain_shared::job::EventKind;
 use haywain_shared::options::FrameOrder;
-use haywain_shared::protocol::InspectionWish;
+use haywain_shared::protocol::{BlenderFacts, InspectionWish};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use super::agents;
 use super::columns::{
-    agent_id, as_integer, as_ms, count, database_error, integer, job_id, lease_id, optional_duration, optional_integer,
-    options, range, scene_id, small, text,
+    agent_id, as_integer, as_ms, blender, count, database_error, integer, job_id, json_text, lease_id, needs,
+    optional_duration, optional_integer, options, range, scene_id, small, text,
 };
 use super::events::{self, Subject};
 use super::jobs::{CountChange, change_counts};
@@ -20,7 +21,7 @@ use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::writer::Tx;
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
 use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
-use crate::queue::matching::misfit;
+use crate::queue::matching::Needs;
 use crate::queue::retry::PICKY;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
@@ -31,13 +32,14 @@ const WORTH_ASKING: &str = "/* worth asking for a lease */
         OR NOT EXISTS (SELECT 1 FROM agents WHERE id = ?1 AND incarnation = ?3) AS worth";
 const BY_REQUEST: &str = "/* lease by request */
     SELECT leases.id, epoch, job_id, scene_id, first, last, leases.generation, leases.ended_ms,
-        frame_timeout_ms, stall_timeout_ms, options, inspection IS NULL AS uninspected
+        frame_timeout_ms, stall_timeout_ms, options, blender, inspection IS NULL AS uninspected
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id
     WHERE agent_id = ?1 AND request_id = ?2";
 // In both: ?1 the agent, ?2 now, ?3 whether there are other agents, ?4 the memory that it has, ?5 the latest moment that
 // anything can be waiting for now: what is later is from before the wall's clock was set back.
 const NEXT_JOBS: &str = "/* next jobs to lease from */
     SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms, options,
+        requirements, pinned, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by,
         (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected
     FROM jobs
     WHERE pending > 0 AND control = 'active' AND (frame_order = 'any' OR leased = 0)
@@ -48,6 +50,9 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
         AND (NOT ?3 OR NOT EXISTS (SELECT 1 FROM job_doubts
                  WHERE job_doubts.job_id = jobs.id AND job_doubts.agent_id = ?1 AND until_ms > ?2 AND until_ms <= ?5))
     ORDER BY priority DESC, created_ms, id LIMIT ?6 OFFSET ?7";
+const NEXT_NEEDS: &str = "/* what the next jobs need */
+    SELECT options, requirements, pinned, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
+    FROM jobs WHERE pending > 0 AND control = 'active' ORDER BY priority DESC, created_ms, id LIMIT ?1";
 const NEXT_RANGE: &str = "/* next range to lease */
     SELECT first, last, generation FROM ranges
     WHERE job_id = ?6 AND state = 'pending'
@@ -57,15 +62,16 @@ const NEXT_RANGE: &str = "/* next range to lease */
     ORDER BY first LIMIT 1";
 const JOB_OF_LEASE: &str = "/* job of a lease */
     SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, options, control, total,
-        inspection IS NULL AS uninspected
+        requirements, pinned, saved_by, blender, inspection IS NULL AS uninspected
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id WHERE epoch = ?1";
 const FOLLOWER: &str = "/* lease that follows an ended one */
     SELECT leases.id, leases.epoch FROM leases JOIN lease_frames USING (epoch)
     WHERE follows = ?1 AND ended_ms IS NULL AND lease_frames.frame = ?2";
 const SPEEDS: &str = "/* speeds on a job */ SELECT agent_id, frames, render_ms FROM job_agents WHERE job_id = ?1";
 const INSERT_LEASE: &str = "/* insert lease */
-    INSERT INTO leases (id, job_id, agent_id, request_id, follows, first, last, generation, granted_ms)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING epoch";
+    INSERT INTO leases (id, job_id, agent_id, request_id, follows, first, last, generation, granted_ms, blender)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING epoch";
+const PIN: &str = "/* pin job to a Blender */ UPDATE jobs SET pinned = coalesce(pinned, ?2) WHERE id = ?1";
 const INSERT_FRAME: &str =
     "/* insert lease frame */ INSERT INTO lease_frames (epoch, frame, job_id) VALUES (?1, ?2, ?3)";
 
@@ -110,22 +116,26 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
             .bind(as_integer(ask.memory_available_bytes))
             .bind(now_ms + as_ms(PICKY))
     };
-    let facts = agents::facts(tx, ask.agent).await?;
+    let agent = agents::known(tx, ask.agent).await?;
     let mut looked_at = 0;
-    let rows = loop {
+    let mut fitting = Vec::new();
+    loop {
         let page = asking(NEXT_JOBS).bind(LOOKED_AT).bind(looked_at);
         let page = page.fetch_all(&mut tx.conn).await.map_err(database_error)?;
         let is_last = page.len() < LOOKED_AT as usize;
-        let fitting = page.into_iter().map(|row| Ok((misfit(&options(&row)?, &facts).is_none(), row)));
-        let fitting: Vec<_> = fitting.collect::<Result<Vec<_>, StoreError>>()?;
-        let fitting: Vec<_> = fitting.into_iter().filter_map(|(fits, row)| fits.then_some(row)).collect();
+        for row in page {
+            let needs = needs(&row)?;
+            if let Ok(blender) = needs.fit(&agent.applicant(&ask)) {
+                fitting.push((row, needs, blender));
+            }
+        }
         if is_last || !fitting.is_empty() {
-            break fitting;
+            break;
         }
         looked_at += LOOKED_AT;
-    };
-    let candidates = rows.iter().map(|row| candidate(row, &ask)).collect::<Result<Vec<_>, _>>()?;
-    let Some(row) = rows.get(choose(&candidates)) else { return Ok(None) };
+    }
+    let candidates = fitting.iter().map(|(row, ..)| candidate(row, &ask)).collect::<Result<Vec<_>, _>>()?;
+    let Some((row, needs, blender)) = fitting.get(choose(&candidates)) else { return Ok(None) };
     let job = job_id(row, "job_id")?;
     let next =
         asking(NEXT_RANGE).bind(job.as_bytes().to_vec()).fetch_one(&mut tx.conn).await.map_err(database_error)?;
@@ -136,16 +146,38 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         batch_size: small(row, "batch_size")?,
     };
     let whole = Shelved::of(range(&next)?, small(&next, "generation")?);
-    let most = match options(row)?.order {
+    let most = match needs.options.order {
         FrameOrder::Any => batch_frames(carve),
         // To go on elsewhere would mean to step through everything again.
         FrameOrder::Sequential => MOST_IN_SEQUENCE,
     };
     let frames = carve_off(tx, job, whole, most).await?;
-    let mut lease = lease_of(row, LeaseId::generate(), frames, whole.generation)?;
+    if !needs.requirements.mixed {
+        pin(tx, job, blender).await?;
+    }
+    let mut lease = lease_of(row, LeaseId::generate(), frames, whole.generation, blender.clone())?;
     lease.epoch = insert(tx, &lease, ask.agent, Origin::Request(ask.request)).await?;
     tx.lease_begins(lease.id, ask.agent);
     Ok(Some(lease))
+}
+
+/// From its first lease on, all of a job is rendered by one version of Blender.
+async fn pin(tx: &mut Tx, job: JobId, blender: &BlenderFacts) -> Result<(), StoreError> {
+    let version: BlenderVersion =
+        blender.version.parse().map_err(|error| StoreError::Inconsistent(format!("{error}")))?;
+    sqlx::query(PIN)
+        .bind(&job.as_bytes()[..])
+        .bind(version.to_string())
+        .execute(&mut tx.conn)
+        .await
+        .map(drop)
+        .map_err(database_error)
+}
+
+/// What the jobs need that are next to be served.
+pub(super) async fn next_needs(readers: &SqlitePool) -> Result<Vec<Needs>, StoreError> {
+    let rows = sqlx::query(NEXT_NEEDS).bind(LOOKED_AT).fetch_all(readers).await.map_err(database_error)?;
+    rows.iter().map(needs).collect()
 }
 
 fn candidate(row: &SqliteRow, ask: &LeaseAsk) -> Result<Candidate, StoreError> {
@@ -172,7 +204,7 @@ pub(super) async fn readopt(tx: &mut Tx, ended: LeaseRow, frame: FrameNumber) ->
         .await
         .map_err(database_error)?;
     if let Some(row) = follower {
-        let lease = lease_of(&job, lease_id(&row, "id")?, FrameRange::single(frame), ended.generation)?;
+        let lease = lease_of(&job, lease_id(&row, "id")?, FrameRange::single(frame), ended.generation, blender(&job)?)?;
         tx.lease_extends(lease.id);
         return Ok(Some(Lease { epoch: count(&row, "epoch")?, ..lease }));
     }
@@ -180,7 +212,8 @@ pub(super) async fn readopt(tx: &mut Tx, ended: LeaseRow, frame: FrameNumber) ->
         return Ok(None);
     }
     change_counts(tx, ended.job, CountChange { pending: -1, leased: 1, ..CountChange::default() }).await?;
-    let mut lease = lease_of(&job, LeaseId::generate(), FrameRange::single(frame), ended.generation)?;
+    let single = FrameRange::single(frame);
+    let mut lease = lease_of(&job, LeaseId::generate(), single, ended.generation, blender(&job)?)?;
     lease.epoch = insert(tx, &lease, ended.agent, Origin::Follows(ended.epoch)).await?;
     tx.lease_begins(lease.id, ended.agent);
     Ok(Some(lease))
@@ -192,10 +225,11 @@ pub(super) async fn lease_beside(
     tx: &mut Tx,
     primary: &LeaseRow,
     frame: FrameRange,
+    blender: BlenderFacts,
     ask: &LeaseAsk,
 ) -> Result<Lease, StoreError> {
     let row = job_of(tx, primary.epoch).await?;
-    let mut lease = lease_of(&row, LeaseId::generate(), frame, primary.generation)?;
+    let mut lease = lease_of(&row, LeaseId::generate(), frame, primary.generation, blender)?;
     lease.epoch = insert(tx, &lease, ask.agent, Origin::Request(ask.request)).await?;
     tx.lease_begins(lease.id, ask.agent);
     Ok(lease)
@@ -207,12 +241,19 @@ pub(super) async fn job_of(tx: &mut Tx, epoch: i64) -> Result<SqliteRow, StoreEr
 }
 
 /// A lease of a job's frames; its epoch is drawn when it is inserted.
-fn lease_of(row: &SqliteRow, id: LeaseId, frames: FrameRange, generation: u32) -> Result<Lease, StoreError> {
+fn lease_of(
+    row: &SqliteRow,
+    id: LeaseId,
+    frames: FrameRange,
+    generation: u32,
+    blender: BlenderFacts,
+) -> Result<Lease, StoreError> {
     Ok(Lease {
         id,
         epoch: 0,
         job: job_id(row, "job_id")?,
         scene: scene_id(row, "scene_id")?,
+        blender,
         frames,
         generation,
         frame_timeout: optional_duration(row, "frame_timeout_ms")?,
@@ -233,7 +274,7 @@ pub(super) async fn already_granted(tx: &mut Tx, ask: &LeaseAsk) -> Result<Optio
     if optional_integer(&row, "ended_ms")?.is_some() {
         return Err(StoreError::LeaseEnded(ask.request));
     }
-    let lease = lease_of(&row, lease_id(&row, "id")?, range(&row)?, small(&row, "generation")?)?;
+    let lease = lease_of(&row, lease_id(&row, "id")?, range(&row)?, small(&row, "generation")?, blender(&row)?)?;
     tx.lease_extends(lease.id);
     Ok(Some(Lease { epoch: count(&row, "epoch")?, ..lease }))
 }
@@ -287,6 +328,7 @@ async fn insert(tx: &mut Tx, lease: &Lease, agent: AgentId, origin: Origin) -> R
         .bind(lease.frames.last().get())
         .bind(lease.generation)
         .bind(tx.now_ms)
+        .bind(json_text(&lease.blender)?)
         .fetch_one(&mut tx.conn)
         .await
         .map_err(database_error)?;

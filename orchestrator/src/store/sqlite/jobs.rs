@@ -8,7 +8,7 @@ use haywain_shared::job::EventKind;
 use sqlx::SqlitePool;
 
 use super::columns::{
-    as_integer, as_ms, count, database_error, digest, frame_order_word, integer, job_id, optional_text, options_text,
+    as_integer, as_ms, count, database_error, digest, frame_order_word, integer, job_id, json_text, optional_text,
     relative_path, text,
 };
 use super::events::{self, Subject};
@@ -21,8 +21,9 @@ use crate::store::{Idempotency, JobLabel, NewJob, StoreError};
 
 const INSERT_JOB: &str = "/* insert job */
     INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed,
-        priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, frame_order)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12)";
+        priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, frame_order,
+        requirements)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const BY_KEY: &str = "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE key = ?1";
 const KEEP_KEY: &str = "/* keep key */ INSERT INTO idempotency_keys (key, body_sha256, job_id) VALUES (?1, ?2, ?3)";
 const CHANGE_COUNTS: &str = "/* change counts */
@@ -72,8 +73,9 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError
         .bind(job.limits.max_attempts)
         .bind(job.limits.frame_timeout.map(as_ms))
         .bind(job.limits.stall_timeout.map(as_ms))
-        .bind(options_text(&job.options)?)
+        .bind(json_text(&job.options)?)
         .bind(frame_order_word(job.options.order))
+        .bind(json_text(&job.requirements)?)
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;

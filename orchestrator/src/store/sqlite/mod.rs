@@ -29,11 +29,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use haywain_shared::blender_version::Release;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
 use haywain_shared::inspection::Inspection;
-use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::job::{AgentReport, AgentState, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
@@ -51,10 +52,11 @@ use super::presence::Life;
 use super::terms::Terms;
 use super::{
     AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
-    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneFilter, Store, StoreError,
+    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Store, StoreError,
 };
 use crate::blobs::JobFiles;
 use crate::clock::Clock;
+use crate::queue::matching::{Applicant, why_it_idles};
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -127,6 +129,14 @@ impl Store for SqliteStore {
 
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
         scenes::list(&self.readers, filter).await
+    }
+
+    async fn scene_entry(&self, scene: SceneId) -> Result<SceneEntry, StoreError> {
+        scenes::entry(&self.readers, scene).await
+    }
+
+    async fn keep_saved_by(&self, scene: SceneId, saved_by: Release) -> Result<(), StoreError> {
+        self.writer.write(move |tx| Box::pin(scenes::keep_saved_by(tx, scene, saved_by))).await
     }
 
     async fn keep_inspection(&self, scene: SceneId, inspection: Inspection) -> Result<(), StoreError> {
@@ -212,7 +222,9 @@ impl Store for SqliteStore {
     }
 
     async fn job(&self, job: JobId) -> Result<Option<JobReport>, StoreError> {
-        report::report(&self.readers, job, &self.memory, self.clock.unix_ms()).await
+        let report = report::report(&self.readers, job, &self.memory, self.clock.unix_ms()).await?;
+        let Some(report) = report else { return Ok(None) };
+        Ok(Some(JobReport { waits_for: self.waits_for(&report).await?, ..report }))
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobSummary>, StoreError> {
@@ -240,7 +252,12 @@ impl Store for SqliteStore {
     }
 
     async fn agents(&self) -> Result<Vec<AgentReport>, StoreError> {
-        agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await
+        let mut agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
+        let next = grants::next_needs(&self.readers).await?;
+        for agent in agents.iter_mut().filter(|agent| agent.state == AgentState::Online && agent.leases == 0) {
+            agent.idle_because = why_it_idles(&next, &Applicant::of(agent));
+        }
+        Ok(agents)
     }
 
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -14,7 +14,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use super::Memory;
 use super::columns::{
     agent_id, count, database_error, frame, integer, job_id, lease_id, moment, optional_cause, optional_count,
-    optional_integer, optional_moment, optional_text, options, range, scene_id, small, text,
+    optional_integer, optional_moment, optional_text, options, range, requirements, saved_by, scene_id, small, text,
 };
 use super::leases::held_frames;
 use crate::clock::UnixMs;
@@ -24,7 +24,8 @@ use crate::store::{JobFilter, StoreError};
 
 const JOB: &str = "/* job */
     SELECT id, name, scene_id, batch_size, created_ms, started_ms, ended_ms, fault_cause, fault_message,
-        priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, control, total, pending, leased, done, failed
+        priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, control, total, pending, leased, done, failed,
+        requirements, pinned, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
     FROM jobs WHERE id = ?1 AND removed_ms IS NULL";
 // ?1 the state or nothing, ?2 the job to go on after or nothing, ?3 how many.
 const LIST: &str = "/* list of jobs */
@@ -93,6 +94,10 @@ pub(super) async fn report(
         frame_timeout_ms: optional_count(&row, "frame_timeout_ms")?,
         stall_timeout_ms: optional_count(&row, "stall_timeout_ms")?,
         options: options(&row)?,
+        requirements: requirements(&row)?,
+        saved_by: saved_by(&row)?,
+        blender: optional_text(&row, "pinned")?,
+        waits_for: Vec::new(),
         created_at: moment(&row, "created_ms")?,
         ended_at: optional_moment(&row, "ended_ms")?,
         counts,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use haywain_shared::blender_version::Release;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::{Allowance, RenderOptions};
@@ -11,14 +12,15 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::columns::{
-    as_integer, as_ms, count, database_error, digest, integer, moment, optional_text, relative_path, scene_id, text,
+    as_integer, as_ms, count, database_error, digest, integer, moment, optional_bytes, optional_text, relative_path,
+    saved_by, scene_id, text,
 };
 use super::writer::Tx;
-use crate::store::{KeptScene, Novelty, SceneFilter, SomePaths, StoreError};
+use crate::store::{KeptScene, Novelty, SceneEntry, SceneFilter, SomePaths, StoreError};
 
 const KEEP: &str = "/* keep scene */
-    INSERT INTO scenes (id, entry, files, size_bytes, lacking, created_ms, touched_ms, manifest)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT DO NOTHING";
+    INSERT INTO scenes (id, entry, files, size_bytes, lacking, created_ms, touched_ms, manifest, entry_sha256)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
 // ?1 a JSON list of pairs, digest and size.
 const KNOW_BLOBS: &str = "/* know a scene's blobs */
     INSERT INTO blobs (sha256, state, size_bytes, touched_ms)
@@ -36,6 +38,8 @@ const REPORT: &str = "/* scene report */ SELECT manifest, inspection, size_bytes
 const LACKING: &str = "/* what a scene lacks */ SELECT lacking, inspection FROM scenes WHERE id = ?1";
 const KEEP_INSPECTION: &str = "/* keep inspection */
     UPDATE scenes SET inspection = coalesce(inspection, ?2) WHERE id = ?1";
+const ENTRY: &str = "/* entry of a scene */ SELECT entry_sha256, saved_by FROM scenes WHERE id = ?1";
+const KEEP_SAVED_BY: &str = "/* keep who saved a scene */ UPDATE scenes SET saved_by = ?2 WHERE id = ?1";
 const MISSING_BLOBS: &str = "/* missing blobs of a scene */
     SELECT sha256, scene_blobs.size_bytes FROM scene_blobs JOIN blobs USING (sha256)
     WHERE scene_id = ?1 AND (state <> 'stored' OR blobs.size_bytes <> scene_blobs.size_bytes) ORDER BY sha256";
@@ -67,6 +71,7 @@ pub(super) async fn keep(tx: &mut Tx, manifest: Manifest) -> Result<KeptScene, S
         .bind(as_integer(manifest.missing.len() as u64))
         .bind(tx.now_ms)
         .bind(text)
+        .bind(manifest.entry_blob().map(|digest| digest.as_bytes().to_vec()))
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;
@@ -166,6 +171,29 @@ pub(super) async fn keep_inspection(tx: &mut Tx, scene: SceneId, inspection: Ins
         return Err(StoreError::UnknownScene(scene));
     }
     Ok(())
+}
+
+/// The .blend that is rendered.
+pub(super) async fn entry(readers: &SqlitePool, scene: SceneId) -> Result<SceneEntry, StoreError> {
+    let row = sqlx::query(ENTRY)
+        .bind(&scene.digest().as_bytes()[..])
+        .fetch_optional(readers)
+        .await
+        .map_err(database_error)?
+        .ok_or(StoreError::UnknownScene(scene))?;
+    let blob = optional_bytes(&row, "entry_sha256")?.map(Sha256Digest::from_bytes);
+    Ok(SceneEntry { blob, saved_by: saved_by(&row)? })
+}
+
+/// Keeps which Blender has saved a scene's file.
+pub(super) async fn keep_saved_by(tx: &mut Tx, scene: SceneId, saved_by: Release) -> Result<(), StoreError> {
+    sqlx::query(KEEP_SAVED_BY)
+        .bind(&scene.digest().as_bytes()[..])
+        .bind(saved_by.to_string())
+        .execute(&mut tx.conn)
+        .await
+        .map(drop)
+        .map_err(database_error)
 }
 
 async fn missing_blobs(conn: &mut SqliteConnection, scene: SceneId) -> Result<Vec<BlobRef>, StoreError> {

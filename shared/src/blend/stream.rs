@@ -1,22 +1,22 @@
 //! The bytes of a .blend in order, whichever way it is compressed: skipping is a seek where the file is plain, and reading
 //! past where it is not.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _};
-use std::path::Path;
+use std::io::{self, BufRead, Read, Seek};
 
 use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 /// The bytes of a .blend.
-pub(super) enum Stream {
-    Plain(BufReader<File>),
+pub enum Stream<R> {
+    /// As they lie there.
+    Plain(R),
+    /// As they come out of what is compressed.
     Packed(Box<dyn Read>),
 }
 
-impl Stream {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = BufReader::new(File::open(path)?);
+impl<R: BufRead + Seek + 'static> Stream<R> {
+    /// The bytes of a file that is at its start.
+    pub fn of(mut file: R) -> io::Result<Self> {
         let mut start = [0; 4];
         let length = read_up_to(&mut file, &mut start)?;
         file.rewind()?;
@@ -27,13 +27,15 @@ impl Stream {
         })
     }
 
-    pub(super) fn exactly<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+    /// The next bytes: exactly `N`.
+    pub fn exactly<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
-    pub(super) fn skip(&mut self, bytes: u64) -> io::Result<()> {
+    /// Passes over so many bytes.
+    pub fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let passed = match self {
             Self::Plain(file) => {
                 let offset = i64::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -45,7 +47,7 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl<R: BufRead + Seek + 'static> Read for Stream<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.read(buffer),
@@ -66,19 +68,19 @@ fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Blender writes many Zstandard frames in a row, and after them one to skip: a table for seeking.
-enum ZstdFrames {
-    Inside(Box<StreamingDecoder<BufReader<File>, FrameDecoder>>),
+enum ZstdFrames<R: Read> {
+    Inside(Box<StreamingDecoder<R, FrameDecoder>>),
     /// `None` at the end, and after an error.
-    Between(Option<BufReader<File>>),
+    Between(Option<R>),
 }
 
-impl ZstdFrames {
+impl<R: BufRead + Seek> ZstdFrames<R> {
     /// Begins the next frame; `false` at the end of the file.
     fn begin(&mut self) -> io::Result<bool> {
         let Self::Between(file) = self else { return Ok(true) };
         let Some(mut file) = file.take() else { return Ok(false) };
         loop {
-            if io::BufRead::fill_buf(&mut file)?.is_empty() {
+            if file.fill_buf()?.is_empty() {
                 return Ok(false);
             }
             let mut magic = [0; 4];
@@ -99,7 +101,7 @@ impl ZstdFrames {
     }
 }
 
-impl Read for ZstdFrames {
+impl<R: BufRead + Seek> Read for ZstdFrames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
