@@ -45,6 +45,17 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     slots: Option<u32>,
 
+    /// The most memory that all Blenders together may have, for example 16GiB [default: what the machine has beside the reserve]
+    #[arg(long, env = "HAYWAIN_MAX_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_memory: Option<Size>,
+
+    /// Memory that is left to other programs: when less is free, a frame is stopped before the system stops whatever it likes
+    /// [default: 1GiB, or a twentieth of the memory if that is more]
+    #[arg(long, env = "HAYWAIN_RESERVE_MEMORY", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserve_memory: Option<Size>,
+
     /// Leave after having had nothing to do for this long, for example 15m (s, m, h)
     #[arg(long, env = "HAYWAIN_EXIT_WHEN_IDLE", value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,6 +136,10 @@ pub struct Settings {
     pub blender: Vec<PathBuf>,
     /// Frames to render at once; decided by the machine unless set.
     pub slots: Option<u32>,
+    /// The most memory that all Blenders together may have; what the machine has beside the reserve unless set.
+    pub max_memory: Option<Size>,
+    /// The memory that is left to other programs; by the machine unless set.
+    pub reserve_memory: Option<Size>,
     /// How long to have nothing to do before leaving; never unless set.
     pub exit_when_idle: Option<Span>,
     /// How many jobs to work on before leaving; no bound unless set.
