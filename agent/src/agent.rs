@@ -32,7 +32,11 @@ use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
 use crate::machine::{self, Machine, Plan};
-use crate::outbox::Outbox;
+use crate::memory::Memory;
+use crate::memory::learnt::Learnt;
+use crate::memory::limits::Limits;
+use crate::memory::look::SystemLook;
+use crate::outbox::{Outbox, Parcel};
 use crate::slot::{Slot, Workshop};
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
@@ -65,7 +69,13 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     }
     let jailer = jailer(settings.sandbox)?;
     let mut machine = Machine::new().context("looking at the machine")?;
-    let facts = machine.facts();
+    let mut facts = machine.facts();
+    let [max_bytes, reserve_bytes] =
+        [settings.max_memory, settings.reserve_memory].map(|size| size.map(|size| size.bytes));
+    let limits = Limits::on_machine(facts.memory_bytes, max_bytes, reserve_bytes);
+    let look = SystemLook::new().context("looking at the machine's memory")?;
+    let memory = Memory::new(limits, look, Learnt::read(folder.path()));
+    facts.memory_bytes = facts.memory_bytes.min(max_bytes.unwrap_or(u64::MAX));
     let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
@@ -76,7 +86,8 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let found: Vec<_> = blenders.iter().map(ToString::to_string).collect();
     tracing::info!(
         agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
-        slots = plan.slots, threads = ?plan.threads, data_dir = %folder.path().display(), "agent ready"
+        slots = plan.slots, threads = ?plan.threads, max_memory_bytes = max_bytes,
+        reserve_memory_bytes = limits.reserve_bytes, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
     let bounds = Bounds { idle: settings.exit_when_idle.map(|span| span.0), jobs: settings.max_jobs };
@@ -104,6 +115,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         max_outbox_bytes: settings.max_outbox_mb * MEGABYTE,
         max_cache_bytes: settings.cache_size.map_or_else(|| machine::cache_bytes(folder.path()), |size| size.bytes),
         leaving: Leaving::new(bounds),
+        memory,
         tasks,
     };
     let leaving = parts.leaving.clone();
@@ -170,6 +182,8 @@ pub struct Parts {
     pub max_cache_bytes: u64,
     /// When it is to go.
     pub leaving: Leaving,
+    /// What fits on its machine.
+    pub memory: Memory,
     /// Where its tasks live.
     pub tasks: TaskTracker,
 }
@@ -179,15 +193,24 @@ impl Parts {
     pub async fn run(
         self,
         folder: &Path,
-        sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
+        mut sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
     ) -> anyhow::Result<Ended> {
-        let Self { client, introduction, studio, clock, plan, max_outbox_bytes, max_cache_bytes, leaving, tasks } =
-            self;
+        let Self {
+            client,
+            introduction,
+            studio,
+            clock,
+            plan,
+            max_outbox_bytes,
+            max_cache_bytes,
+            leaving,
+            memory,
+            tasks,
+        } = self;
         let scripts = introduction.abilities.scripts;
         let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
-        let stop = leaving.stopping().clone();
         let agent_id = introduction.identity.agent_id;
-        let link = Link::new(client.clone(), introduction, stop.clone());
+        let link = Link::new(client.clone(), introduction, leaving.stopping().clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
         let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
@@ -205,10 +228,7 @@ impl Parts {
 
         let book = Book::new(clock, Duration::from_millis(intervals.lease_ttl_ms));
         let (reports, to_deliver) = mpsc::unbounded_channel();
-        for parcel in left_over {
-            tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
-            let _ = reports.send(Report::Frame(parcel));
-        }
+        deliver_first(left_over, &reports);
         let farewell_over = CancellationToken::new();
         let courier =
             Courier { agent_id, client, outbox: outbox.clone(), book: book.clone(), stop: farewell_over.clone() };
@@ -225,14 +245,16 @@ impl Parts {
             scripts,
             poll: Duration::from_millis(intervals.poll_ms),
             leaving: leaving.clone(),
+            memory: memory.clone(),
         };
+        tasks.spawn(memory.clone().watch(farewell_over.clone()));
         let mut slots = JoinSet::new();
         for number in 0..plan.slots {
             slots.spawn(tasks.track_future(Slot::new(workshop.clone(), work.join(number.to_string())).run()));
         }
         drop(workshop);
-        let heartbeat_ms = Duration::from_millis(intervals.heartbeat_ms);
-        let beating = heartbeat::beat(link.clone(), book, leaving.clone(), heartbeat_ms, sample);
+        let interval = Duration::from_millis(intervals.heartbeat_ms);
+        let beating = heartbeat::beat(link.clone(), book, leaving.clone(), interval, || memory.told(sample()));
         tokio::pin!(beating);
 
         // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
@@ -275,6 +297,14 @@ impl Parts {
         tasks.wait().await;
         tracing::info!("left");
         Ok(how(ended, &leaving))
+    }
+}
+
+/// What an earlier life has rendered is told before anything else.
+fn deliver_first(left_over: Vec<Parcel>, reports: &mpsc::UnboundedSender<Report>) {
+    for parcel in left_over {
+        tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
+        let _ = reports.send(Report::Frame(parcel));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The rooms: [`blender`] finds and drives Blender; [`slot`] works off one batch after the other; [`delivery`] brings what
 //! was rendered to the orchestrator, from the [`outbox`] on disk; [`heartbeat`] says that the agent lives, from the [`book`]
-//! of what it holds; [`agent`] puts them together.
+//! of what it holds; [`memory`] says what fits on the machine and who has to stop; [`agent`] puts them together.
 
 pub mod agent;
 pub mod blender;
@@ -18,6 +18,7 @@ pub mod jail;
 pub mod leaving;
 pub mod link;
 pub mod machine;
+pub mod memory;
 pub mod outbox;
 pub mod output;
 pub mod picture;

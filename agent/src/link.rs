@@ -14,7 +14,6 @@ use haywain_shared::protocol::{
 };
 use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::SceneId;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::Identity;
@@ -44,8 +43,8 @@ pub struct Introduction {
 pub struct Offer {
     /// The scene that its Blender has open.
     pub warm: Option<SceneId>,
-    /// The memory that this Blender has: it can be given to another.
-    pub warm_bytes: u64,
+    /// The memory that the slot could have, that of this Blender included.
+    pub memory_bytes: u64,
     /// The scenes that lie whole on this machine, the latest used first.
     pub cached: Vec<SceneId>,
 }
@@ -68,8 +67,6 @@ pub struct Link {
     introduction: Arc<Introduction>,
     /// Cancelled when nothing more is to be waited for.
     stop: CancellationToken,
-    /// The machine by its last sample.
-    sample: watch::Sender<Option<MachineSample>>,
     /// Heartbeats sent so far.
     beats: Arc<AtomicU64>,
 }
@@ -78,13 +75,7 @@ impl Link {
     /// A line that ends with `stop`.
     #[must_use]
     pub fn new(client: AgentClient, introduction: Introduction, stop: CancellationToken) -> Self {
-        Self {
-            client,
-            introduction: Arc::new(introduction),
-            stop,
-            sample: watch::Sender::new(None),
-            beats: Arc::default(),
-        }
+        Self { client, introduction: Arc::new(introduction), stop, beats: Arc::default() }
     }
 
     /// Makes the agent known, however long that takes, and learns the intervals to keep.
@@ -111,24 +102,16 @@ impl Link {
     pub async fn next_work(
         &self,
         poll: Duration,
-        offer: &Offer,
+        offer: impl Fn() -> Offer,
         now: impl Fn() -> Duration,
     ) -> Result<(Work, Duration), LinkEnded> {
         let Identity { agent_id, incarnation } = self.introduction.identity;
         let mut request_id = RequestId::generate();
         loop {
             let mut asked = Duration::ZERO;
-            let machine_bytes = self.introduction.machine.memory_bytes;
-            let free_bytes = self.sample.borrow().map_or(machine_bytes, |sample| sample.memory_available_bytes);
-            let memory_available_bytes = free_bytes.saturating_add(offer.warm_bytes).min(machine_bytes);
-            let request = LeaseRequest {
-                agent_id,
-                incarnation,
-                request_id,
-                memory_available_bytes,
-                warm: offer.warm,
-                cached: offer.cached.clone(),
-            };
+            let Offer { warm, memory_bytes, cached } = offer();
+            let memory_available_bytes = memory_bytes.min(self.introduction.machine.memory_bytes);
+            let request = LeaseRequest { agent_id, incarnation, request_id, memory_available_bytes, warm, cached };
             let call = || {
                 asked = now();
                 self.client.lease(&request, poll)
@@ -152,7 +135,6 @@ impl Link {
         leases: Vec<HeldLease>,
         timeout: Duration,
     ) -> Result<Option<HeartbeatAnswer>, LinkEnded> {
-        self.sample.send_replace(Some(sample));
         let Identity { agent_id, incarnation } = self.introduction.identity;
         let sequence = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
         let slots = self.introduction.slots;

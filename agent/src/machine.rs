@@ -64,30 +64,50 @@ impl Machine {
 
     /// What does not change while the agent runs. Limits of a container count.
     #[must_use]
-    pub fn facts(&self) -> MachineFacts {
-        let memory_bytes = self.system.total_memory();
-        let limit_bytes = self.system.cgroup_limits().map_or(memory_bytes, |limits| limits.total_memory);
+    pub fn facts(&mut self) -> MachineFacts {
         MachineFacts {
             os: System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned()),
             arch: std::env::consts::ARCH.to_owned(),
             logical_cores: logical_cores(),
-            memory_bytes: memory_bytes.min(limit_bytes),
+            memory_bytes: total_bytes(&mut self.system),
         }
     }
 
     /// The machine now. Processor use is the mean since the last sample.
     pub fn sample(&mut self) -> MachineSample {
         self.system.refresh_cpu_usage();
-        self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-        let available_bytes = self.system.available_memory();
-        let limit_bytes = self.system.cgroup_limits().map_or(available_bytes, |limits| limits.free_memory);
         #[expect(clippy::cast_precision_loss, reason = "processors are few")]
         let cores = self.system.cpus().len() as f32;
         MachineSample {
             cores_busy: self.system.global_cpu_usage() / 100.0 * cores,
-            memory_available_bytes: available_bytes.min(limit_bytes),
+            memory_available_bytes: available_bytes(&mut self.system),
         }
     }
+}
+
+/// All memory that this process and its children may use: less than the machine's where a container or a service is bound.
+pub(crate) fn total_bytes(system: &mut System) -> u64 {
+    let of_group = group_limits(system).map_or(u64::MAX, |group| group.total_memory);
+    system.total_memory().min(of_group)
+}
+
+/// Memory that they could still get.
+pub(crate) fn available_bytes(system: &mut System) -> u64 {
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    // What files have in memory is used there, too, and yet to be had: only what programs have is not.
+    let of_group = group_limits(system).map_or(u64::MAX, |group| group.total_memory.saturating_sub(group.rss));
+    system.available_memory().min(of_group)
+}
+
+/// The bounds of the control group that this process belongs to, if it has any.
+fn group_limits(system: &mut System) -> Option<sysinfo::CGroupLimits> {
+    let own = Pid::from_u32(std::process::id());
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[own]),
+        true,
+        ProcessRefreshKind::nothing().without_tasks(),
+    );
+    system.process(own)?.cgroup_limits()
 }
 
 /// Logical processors that this process may use: fewer than the machine's where a container or a mask says so.
@@ -126,16 +146,6 @@ pub fn activity(process: u32) -> Option<Activity> {
         _ => WaitsFor::Anything,
     };
     Some(Activity { cpu_time_ms: process.accumulated_cpu_time(), waits_for })
-}
-
-/// The memory that a process has resident; 0 when it is gone.
-#[must_use]
-pub fn resident_bytes(process: u32) -> u64 {
-    let pid = Pid::from_u32(process);
-    let Ok(mut system) = System::new() else { return 0 };
-    let what = ProcessRefreshKind::nothing().with_memory();
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, what);
-    system.process(pid).map_or(0, sysinfo::Process::memory)
 }
 
 #[cfg(test)]
@@ -178,6 +188,5 @@ mod tests {
         assert!(facts.logical_cores >= 1);
         assert!(facts.memory_bytes >= sample.memory_available_bytes && sample.memory_available_bytes > 0);
         assert!(activity(std::process::id()).is_some());
-        assert!(resident_bytes(std::process::id()) > 0);
     }
 }

@@ -1,9 +1,11 @@
 //! Blender: [`find`] it, keep one warm ([`session`]), and talk with the driver script that runs in it ([`protocol`]).
 
 pub mod addons;
+mod death;
 mod environment;
 pub mod find;
 pub mod known;
+pub mod launch;
 pub mod log;
 pub mod progress;
 pub mod protocol;

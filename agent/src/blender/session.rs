@@ -2,7 +2,7 @@
 //! silent) ends in an answer with a cause; when the value is gone, so is the process with all its children.
 
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,27 +10,27 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::RenderOptions;
-use haywain_shared::protocol::{BlenderKind, InspectionWish};
-use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
+use haywain_shared::protocol::InspectionWish;
+use process_wrap::tokio::ChildWrapper;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::death::{End, KernelHas, cause_of_death};
+use super::launch::{Surroundings, spawn};
 use super::log::{LogTail, LogView};
-use super::protocol::{Command, DRIVER, Event, PROTOCOL, RenderedFile};
+use super::protocol::{Command, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
-use super::{Blender, SceneFolder, environment};
-use crate::jail::{Jailer, Walls};
-use crate::machine::{Activity, WaitsFor, activity, resident_bytes};
+use super::{Blender, SceneFolder};
+use crate::machine::{Activity, WaitsFor, activity};
+use crate::memory::look::{forget_peak, kernel_kills};
 
 /// How long a process may take to die after it has been killed, or to say why it died.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a process that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The variable that names the colour configuration (`OpenColorIO`'s documentation, "Environment variables").
-const OCIO: &str = "OCIO";
 
 /// How long a Blender is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,25 +78,6 @@ impl Failure {
     }
 }
 
-/// What a Blender finds around it when it starts: that does not change while it runs.
-#[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
-    /// For what it puts aside.
-    pub folder: &'a Path,
-    /// The `OpenColorIO` configuration, if not its own.
-    pub color_config: Option<&'a Path>,
-    /// Where add-ons lie that jobs may name.
-    pub addons: Option<&'a Path>,
-    /// What it is put into.
-    pub jailer: &'a Jailer,
-    /// The walls of that.
-    pub walls: &'a Walls,
-    /// Where it keeps what it compiles for GPUs, if that outlives it.
-    pub kernels: Option<&'a Path>,
-    /// The agent's data folder, as its mark.
-    pub mark: &'a Path,
-}
-
 /// How a scene is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening<'a> {
@@ -141,6 +122,8 @@ pub struct Session {
     addons: Option<PathBuf>,
     /// What is in the scene that was opened last, until somebody takes it.
     inspection: Option<Box<Inspection>>,
+    /// How often the kernel had killed for want of memory when the last command was given.
+    kernel_kills: u64,
 }
 
 /// Both ends of the conversation with the driver.
@@ -169,7 +152,9 @@ impl Session {
         let heard = Arc::new(Mutex::new(Heard::new()));
         let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
         let line = DriverLine { commands, events: BufReader::new(events).lines() };
-        let mut session = Self { child, line: Some(line), heard, listener, patience, addons, inspection: None };
+        let line = Some(line);
+        let kernel_kills = kernel_kills();
+        let mut session = Self { child, line, heard, listener, patience, addons, inspection: None, kernel_kills };
         let ready = tokio::time::timeout(patience.start, session.await_ready(blender)).await;
         ready.unwrap_or_else(|_| {
             let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
@@ -199,6 +184,7 @@ impl Session {
     /// Opens a scene, in place of the one before.
     pub async fn open(&mut self, scene: &SceneFolder, opening: Opening<'_>) -> Result<Opened, Failure> {
         let SceneFolder { root, entry, places, color_config: _ } = scene;
+        self.process().into_iter().for_each(forget_peak);
         let Opening { options, inspection } = opening;
         let addons_folder = self.addons.take();
         let said =
@@ -263,10 +249,10 @@ impl Session {
         self.line.is_some()
     }
 
-    /// The memory that it has resident.
+    /// The process that leads its group.
     #[must_use]
-    pub fn memory_bytes(&self) -> u64 {
-        self.child.id().map_or(0, resident_bytes)
+    pub fn process(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// The log, for others to read while Blender writes it.
@@ -298,6 +284,7 @@ impl Session {
 
     async fn say(&mut self, command: &Command<'_>) -> Result<(), Failure> {
         self.heard().last_sign = Instant::now();
+        self.kernel_kills = kernel_kills();
         let mut line = serde_json::to_vec(command)
             .map_err(|error| Failure::new(Cause::BadScene, format!("a path that is no text: {error}")))?;
         line.push(b'\n');
@@ -364,7 +351,10 @@ impl Session {
         let tail = self.log_tail();
         let last = tail.lines().rev().find(|line| !line.trim().is_empty());
         let last = last.map_or_else(String::new, |line| format!("; its last words: {}", line.trim()));
-        Failure::new(Cause::Crashed, format!("Blender ended {how}{last}"))
+        let kernel = if kernel_kills() > self.kernel_kills { KernelHas::Killed } else { KernelHas::KilledNobody };
+        let cause = cause_of_death(status.map(End::of), kernel, &tail);
+        let why = if cause == Cause::OutOfMemory { ": memory ran out" } else { "" };
+        Failure::new(cause, format!("Blender ended {how}{why}{last}"))
     }
 
     fn give_up(&mut self, failure: Failure) -> Failure {
@@ -387,41 +377,4 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn spawn(blender: &Blender, surroundings: Surroundings<'_>) -> std::io::Result<Box<dyn ChildWrapper>> {
-    let Surroundings { folder, color_config, addons: _, jailer, walls, kernels, mark } = surroundings;
-    // What an earlier Blender has left there, it may have left on purpose.
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    for (path, text) in DRIVER {
-        let path = folder.join(path);
-        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        std::fs::write(path, text)?;
-    }
-    let (program, arguments) = jailer.command(&blender.path, walls);
-    let surroundings = environment::of(folder, kernels)?;
-    let mut command = CommandWrap::with_new(program, |command| {
-        command.args(arguments);
-        environment::put(command, surroundings, mark);
-        if blender.facts.kind == BlenderKind::Program {
-            command.args(["--background", "--factory-startup", "--disable-autoexec"]);
-            // Before --python, or Blender goes on after an exception.
-            command.args(["--python-exit-code", "3", "--python"]);
-        }
-        command.arg(folder.join(DRIVER[0].0));
-        match color_config {
-            Some(config) => command.env(OCIO, config),
-            // Not the agent's own, either.
-            None => command.env_remove(OCIO),
-        };
-        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    });
-    #[cfg(unix)]
-    command.wrap(process_wrap::tokio::ProcessGroup::leader());
-    #[cfg(windows)]
-    command.wrap(process_wrap::tokio::JobObject);
-    command.wrap(KillOnDrop).spawn()
 }

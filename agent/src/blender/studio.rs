@@ -10,8 +10,9 @@ use haywain_shared::options::Scripts;
 use haywain_shared::protocol::BlenderFacts;
 use tokio_util::task::TaskTracker;
 
+use super::launch::Surroundings;
 use super::log::LogView;
-use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Surroundings, Terms};
+use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Terms};
 use super::{Blender, SceneFolder};
 use crate::jail::{BLENDER, Belongings, Jailer, Walls};
 
@@ -53,8 +54,8 @@ pub trait WarmBlender: Send + Sync {
     /// Whether it can take another command.
     fn is_alive(&self) -> bool;
 
-    /// The memory that it has, which another one in its place could have.
-    fn memory_bytes(&self) -> u64;
+    /// The process that leads its group, while it lives and can be looked at.
+    fn process(&self) -> Option<u32>;
 
     /// Its log, while it is written; `None` where there is none.
     fn log(&self) -> Option<LogView>;
@@ -149,8 +150,8 @@ impl WarmBlender for Session {
         Self::is_alive(self)
     }
 
-    fn memory_bytes(&self) -> u64 {
-        Self::memory_bytes(self)
+    fn process(&self) -> Option<u32> {
+        Self::process(self)
     }
 
     fn log(&self) -> Option<LogView> {

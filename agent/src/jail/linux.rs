@@ -22,6 +22,9 @@ use super::{Inmate, Strength};
 const ASKED: ABI = ABI::V6;
 /// The lowest priority. The disk's follows from it (`ioprio_set(2)`).
 const HUMBLE: i32 = 19;
+/// What the kernel adds, in thousandths of the machine's memory, when it looks for a process to kill: whatever its user has opened is
+/// worth more than a frame.
+const KILL_FIRST: &str = "900";
 /// The bit of the calls of the x32 interface, by which each would be there a second time.
 const X32: i64 = 0x4000_0000;
 
@@ -39,6 +42,7 @@ pub(super) fn become_program(inmate: &Inmate) -> io::Result<Infallible> {
     setrlimit(Resource::Core, no_core)?;
     if inmate.humble {
         setpriority_process(None, HUMBLE)?;
+        std::fs::write("/proc/self/oom_score_adj", KILL_FIRST)?;
     }
     if !inmate.open {
         let strength = build_walls(inmate)?;

@@ -48,7 +48,7 @@ struct Inmate {
     /// Build no walls: only the rest.
     #[arg(long)]
     open: bool,
-    /// Be nobody's equal for processors and disks.
+    /// Be nobody's equal for processors and disks, and the first to be killed when memory runs out.
     #[arg(long)]
     humble: bool,
     /// A file or folder that may be read, and run.

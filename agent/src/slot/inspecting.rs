@@ -8,6 +8,7 @@ use haywain_shared::protocol::InspectionWish;
 use haywain_shared::scene::SceneId;
 
 use super::Slot;
+use super::room::NotReady;
 use super::warmth::{self, Wanted};
 use crate::blender::session::Failure;
 use crate::delivery::Report;
@@ -23,6 +24,7 @@ impl Slot {
             () = leaving.cancelled() => Err(Failure::new(Cause::AgentStopped, "the agent leaves")),
             found = self.look_into(scene) => found,
         };
+        let _ = self.account.rests(None);
         match found {
             Ok(inspection) => self.report(Report::Inspection(scene, inspection)),
             Err(Failure { cause, message, .. }) => {
@@ -36,8 +38,18 @@ impl Slot {
         let options = RenderOptions::default();
         let blender = self.shop.blender.clone();
         let wanted = Wanted { blender: &blender, scene, options: &options, inspection: InspectionWish::Wanted };
-        let (mut warm, in_use) = self.housed(wanted).await?;
-        let opened = warmth::open(&mut warm, wanted, in_use).await;
+        let (mut warm, in_use) = loop {
+            match self.housed(wanted).await {
+                Ok(housed) => break housed,
+                Err(NotReady::Failed(failure)) => return Err(failure),
+                Err(NotReady::Crowded(need)) => self.room_for(need).await,
+            }
+        };
+        let opened = tokio::select! {
+            biased;
+            why = self.account.stopped() => return Err(self.starved(why)),
+            opened = warmth::open(&mut warm, wanted, in_use) => opened,
+        };
         let inspection = warm.blender.take_inspection();
         self.warm = Some(warm).filter(|warm| warm.blender.is_alive());
         // What speaks against rendering the scene is part of what was found in it.

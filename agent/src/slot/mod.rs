@@ -2,6 +2,7 @@
 //! rendered and goes on at once; delivering is somebody else's work.
 
 mod inspecting;
+mod room;
 mod warmth;
 
 use std::path::{Path, PathBuf};
@@ -10,11 +11,13 @@ use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
+use haywain_shared::ids::LeaseId;
 use haywain_shared::options::Scripts;
 use haywain_shared::protocol::{BlenderFacts, FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use self::room::NotReady;
 use self::warmth::{Wanted, Warm};
 use crate::blender::session::{Failure, Rendered, Terms};
 use crate::blender::studio::Studio;
@@ -23,6 +26,8 @@ use crate::cache::SceneCache;
 use crate::delivery::Report;
 use crate::leaving::Leaving;
 use crate::link::{Link, LinkEnded, Offer};
+use crate::memory::admission::Need;
+use crate::memory::{Account, Memory};
 use crate::outbox::{Label, Outbox};
 use crate::output::{self, Output};
 
@@ -55,6 +60,28 @@ pub struct Workshop {
     pub poll: Duration,
     /// When to take no more, and when to put everything down.
     pub leaving: Leaving,
+    /// What fits on this machine.
+    pub memory: Memory,
+}
+
+impl Workshop {
+    /// Whether a frame may be begun. If the lease has run out by the agent's own clock, that is the orchestrator's to say, and
+    /// it is waited for; `Unknown` only when the agent leaves meanwhile.
+    async fn settled_standing(&self, lease: LeaseId, frame: FrameNumber) -> Standing {
+        let mut heartbeats = self.book.changes();
+        loop {
+            heartbeats.borrow_and_update();
+            let standing = self.book.standing(lease, frame);
+            if standing != Standing::Unknown {
+                return standing;
+            }
+            tracing::warn!(%lease, %frame, "the lease has run out here: waiting for the orchestrator");
+            tokio::select! {
+                () = self.leaving.draining().cancelled() => return Standing::Unknown,
+                changed = heartbeats.changed() => if changed.is_err() { return Standing::Unknown },
+            }
+        }
+    }
 }
 
 /// One slot.
@@ -62,6 +89,7 @@ pub struct Slot {
     shop: Workshop,
     /// For what Blender and its frames leave while they are in work.
     folder: PathBuf,
+    account: Account,
     warm: Option<Warm>,
 }
 
@@ -71,6 +99,8 @@ enum Next {
     Frame,
     /// The rest of the batch would fare no better: it goes back.
     GiveBack,
+    /// So does a batch that finds no room beside what the other slots render.
+    Crowded(Need),
     /// Neither would another batch: this machine needs its owner.
     Pause,
 }
@@ -78,41 +108,44 @@ enum Next {
 impl Slot {
     /// A slot that works in `folder`.
     #[must_use]
-    pub const fn new(shop: Workshop, folder: PathBuf) -> Self {
-        Self { shop, folder, warm: None }
+    pub fn new(shop: Workshop, folder: PathBuf) -> Self {
+        let account = shop.memory.account();
+        Self { shop, folder, account, warm: None }
     }
 
     /// Leases and works until the agent leaves, or the line ends.
     pub async fn run(mut self) -> LinkEnded {
         let ended = self.work_on().await;
-        if let Some(Warm { blender, .. }) = self.warm.take() {
-            blender.end().await;
-        }
+        self.end_session().await;
         ended
     }
 
     async fn work_on(&mut self) -> LinkEnded {
-        let leaving = self.shop.leaving.clone();
-        let book = self.shop.book.clone();
+        let (shop, account) = (self.shop.clone(), self.account.clone());
+        let leaving = shop.leaving.draining();
         // What an earlier life has left is delivered first, or its frames could be leased anew.
         self.all_told().await;
-        while leaving.may_take_work().await.is_some() {
-            let warm = self.warm.as_ref();
-            let offer = Offer {
-                warm: warm.and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id),
-                warm_bytes: warm.map_or(0, |warm| warm.blender.memory_bytes()),
-                cached: self.shop.cache.cached(),
-            };
-            let leased = tokio::select! {
+        while self.meanwhile(shop.leaving.may_take_work()).await.is_some() {
+            tokio::select! {
                 biased;
-                // A grant that is on its way is given back when the agent says that it leaves.
-                () = leaving.draining().cancelled() => break,
-                leased = self.shop.link.next_work(self.shop.poll, &offer, || book.now()) => leased,
+                () = leaving.cancelled() => break,
+                () = self.room_for_any() => {}
+            }
+            let warm = self.warm.as_ref().and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id);
+            let offer = || Offer { warm, memory_bytes: account.room_bytes(), cached: shop.cache.cached() };
+            let asking = async {
+                tokio::select! {
+                    biased;
+                    // A grant that is on its way is given back when the agent says that it leaves.
+                    () = leaving.cancelled() => None,
+                    leased = shop.link.next_work(shop.poll, offer, || shop.book.now()) => Some(leased),
+                }
             };
-            match leased {
-                Ok((Work::Batch(grant), asked)) => self.work(&grant, asked).await,
-                Ok((Work::Inspection { scene }, _)) => self.inspect(scene).await,
-                Err(ended) => return ended,
+            match self.meanwhile(asking).await {
+                Some(Ok((Work::Batch(grant), asked))) => self.work(&grant, asked).await,
+                Some(Ok((Work::Inspection { scene }, _))) => self.inspect(scene).await,
+                Some(Err(ended)) => return ended,
+                None => break,
             }
         }
         LinkEnded::Stopped
@@ -127,6 +160,8 @@ impl Slot {
         if let Some(_busy) = self.shop.leaving.takes(grant.job_id) {
             next = self.batch(grant, &unwanted, &mut left).await;
         }
+        // A frame may have been put down in the middle.
+        let _ = self.account.rests(None);
         if self.shop.leaving.stopping().is_cancelled() || unwanted.is_cancelled() {
             // A frame may be in work, and nobody listens to that Blender any more.
             self.warm = None;
@@ -142,29 +177,40 @@ impl Slot {
             // Asking for more before that is known would bring the same frames back.
             self.all_told().await;
         }
+        if let Next::Crowded(need) = next {
+            self.room_for(need).await;
+        }
         if next == Next::Pause {
             tracing::error!(
                 seconds = AFTER_TROUBLE.as_secs(),
                 "this machine is in trouble: taking no work for a while"
             );
-            tokio::select! {
-                () = self.shop.leaving.draining().cancelled() => {}
-                () = tokio::time::sleep(AFTER_TROUBLE) => {}
-            }
+            let leaving = self.shop.leaving.draining().clone();
+            self.meanwhile(async {
+                tokio::select! {
+                    () = leaving.cancelled() => {}
+                    () = tokio::time::sleep(AFTER_TROUBLE) => {}
+                }
+            })
+            .await;
         }
     }
 
     /// Renders the frames of a batch that are `left`, last first out, until something says no.
     async fn batch(&mut self, grant: &LeaseGrant, unwanted: &CancellationToken, left: &mut Vec<FrameNumber>) -> Next {
         let lease = grant.lease_id;
-        let stop = self.shop.leaving.stopping().clone();
+        let shop = self.shop.clone();
+        let stopping = shop.leaving.stopping();
         while let Some(frame) = left.last().copied() {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Next::GiveBack,
-                () = self.shop.outbox.room() => {}
-            }
-            match self.settled_standing(grant, frame).await {
+            let may_begin = async {
+                tokio::select! {
+                    biased;
+                    () = stopping.cancelled() => None,
+                    () = shop.outbox.room() => Some(shop.settled_standing(lease, frame).await),
+                }
+            };
+            let Some(standing) = self.meanwhile(may_begin).await else { return Next::GiveBack };
+            match standing {
                 Standing::Held => {}
                 Standing::Lost => {
                     tracing::info!(%lease, %frame, "frame is no longer ours");
@@ -173,12 +219,12 @@ impl Slot {
                 }
                 Standing::Unknown => return Next::GiveBack,
             }
-            if self.shop.leaving.gives_back() {
+            if shop.leaving.gives_back() {
                 return Next::GiveBack;
             }
             let next = tokio::select! {
                 biased;
-                () = stop.cancelled() => return Next::GiveBack,
+                () = stopping.cancelled() => return Next::GiveBack,
                 () = unwanted.cancelled() => {
                     tracing::info!(%lease, %frame, "the job is cancelled: frame stopped");
                     left.clear();
@@ -194,35 +240,26 @@ impl Slot {
         Next::Frame
     }
 
-    /// Whether a frame may be begun. If the lease has run out by the agent's own clock, that is the orchestrator's to say, and
-    /// it is waited for; `Unknown` only when the agent leaves meanwhile.
-    async fn settled_standing(&self, grant: &LeaseGrant, frame: FrameNumber) -> Standing {
-        let mut heartbeats = self.shop.book.changes();
-        loop {
-            heartbeats.borrow_and_update();
-            let standing = self.shop.book.standing(grant.lease_id, frame);
-            if standing != Standing::Unknown {
-                return standing;
-            }
-            tracing::warn!(lease = %grant.lease_id, %frame, "the lease has run out here: waiting for the orchestrator");
-            tokio::select! {
-                () = self.shop.leaving.draining().cancelled() => return Standing::Unknown,
-                changed = heartbeats.changed() => if changed.is_err() { return Standing::Unknown },
-            }
-        }
-    }
-
     /// One attempt at one frame, whatever comes of it.
     async fn attempt(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Next {
         let lease = grant.lease_id;
         self.shop.book.in_work(lease, frame, 0.0);
-        let failure = match self.render(grant, frame).await {
-            Ok(next) => return next,
-            Err(failure) => failure,
+        self.account.goes_on();
+        let account = self.account.clone();
+        let attempt = tokio::select! {
+            biased;
+            why = account.stopped() => Err(why),
+            next = self.render(grant, frame) => Ok(next),
+        };
+        let (failure, is_stopped) = match attempt {
+            Ok(Ok(next)) => return next,
+            Ok(Err(failure)) => (failure, false),
+            Err(why) => (self.starved(why), true),
         };
         let lease = self.shop.book.put_down(lease);
         let Failure { cause, message, peak_memory_bytes } = failure;
-        tracing::warn!(%lease, %frame, %cause, reason = message, "attempt failed");
+        let peak_memory_bytes = self.account.rests(peak_memory_bytes).or(peak_memory_bytes);
+        tracing::warn!(%lease, %frame, %cause, reason = message, peak_memory_bytes, "attempt failed");
         let log_tail = self.warm.as_ref().map(|warm| warm.blender.log_tail()).unwrap_or_default();
         let next = match cause {
             Cause::DiskFull => Next::Pause,
@@ -231,7 +268,7 @@ impl Slot {
             _ if cause.is_the_scenes_fault() => Next::GiveBack,
             _ => Next::Frame,
         };
-        self.warm = self.warm.take().filter(|warm| warm.blender.is_alive());
+        self.warm = self.warm.take().filter(|warm| !is_stopped && warm.blender.is_alive());
         self.report(Report::Failure(lease, FailureReport { frame, cause, peak_memory_bytes, message, log_tail }));
         next
     }
@@ -245,21 +282,33 @@ impl Slot {
             frame_timeout: ms(grant.frame_timeout_ms),
             stall_timeout: ms(grant.stall_timeout_ms),
         };
-        let (book, lease) = (self.shop.book.clone(), grant.lease_id);
-        let warm = self.warmed_up(Wanted::by(grant)).await?;
-        // Fetching a scene and starting a Blender can take longer than a lease lasts.
-        let standing = self.settled_standing(grant, frame).await;
+        let (book, account, lease) = (self.shop.book.clone(), self.account.clone(), grant.lease_id);
+        let warm = match self.warmed_up(Wanted::by(grant)).await {
+            Ok(warm) => warm,
+            Err(NotReady::Failed(failure)) => return Err(failure),
+            Err(NotReady::Crowded(need)) => {
+                let _ = book.put_down(lease);
+                return Ok(Next::Crowded(need));
+            }
+        };
         let warm = self.warm.insert(warm);
+        account.begins();
+        // Fetching a scene and starting a Blender can take longer than a lease lasts.
+        let standing = self.shop.settled_standing(lease, frame).await;
         if standing != Standing::Held {
             tracing::info!(%lease, %frame, ?standing, "frame not begun");
             let _ = book.put_down(lease);
+            let _ = account.rests(None);
             return Ok(if standing == Standing::Lost { Next::Frame } else { Next::GiveBack });
         }
         if let Some(log) = warm.blender.log() {
             book.logs_to(lease, log);
         }
         std::fs::create_dir_all(&directory).map_err(|error| disk_failure(&error))?;
-        let mut progress = |fraction| book.in_work(lease, frame, fraction);
+        let mut progress = |fraction| {
+            book.in_work(lease, frame, fraction);
+            account.is_at(fraction);
+        };
         let rendered = warm.blender.render(frame, &directory, terms, &mut progress).await;
         let put = match rendered {
             Ok(rendered) => self.hand_over(grant, frame, rendered, &directory).await,
@@ -269,7 +318,9 @@ impl Slot {
             // What a failed attempt has left is of no use; if it can't be removed now, the next start does it.
             let _ = std::fs::remove_dir_all(&directory);
         }
-        put.map(|()| Next::Frame)
+        put?;
+        self.replace_if_worn().await;
+        Ok(Next::Frame)
     }
 
     /// Checks what was rendered and puts it into the outbox.
@@ -282,6 +333,7 @@ impl Slot {
     ) -> Result<(), Failure> {
         let folder = directory.to_owned();
         let Rendered { files, render_ms, peak_memory_bytes } = rendered;
+        let peak_memory_bytes = self.account.rests(peak_memory_bytes).or(peak_memory_bytes);
         // Decoding a large image takes a while; heartbeats must go on.
         let Output { files, thumbnail } = tokio::task::spawn_blocking(move || output::check(&folder, &files))
             .await

@@ -8,11 +8,15 @@ use haywain_shared::options::{RenderOptions, Scripts};
 use haywain_shared::protocol::{BlenderFacts, InspectionWish, LeaseGrant};
 use haywain_shared::scene::SceneId;
 
+use super::room::NotReady;
 use super::{Slot, disk_failure};
 use crate::blender::session::{Failure, Opening};
 use crate::blender::studio::WarmBlender;
 use crate::cache::{CacheError, SceneInUse};
 use crate::delivery::Report;
+use crate::memory::Place;
+use crate::memory::learnt::Workload;
+use crate::memory::wear::Wear;
 use crate::output::CHECKED_FORMATS;
 
 /// A live Blender and the scene that it has open.
@@ -20,6 +24,9 @@ pub(super) struct Warm {
     pub(super) blender: Box<dyn WarmBlender>,
     household: Household,
     pub(super) scene: Option<OpenScene>,
+    pub(super) wear: Wear,
+    /// After the Blender: its memory is taken for free once this is gone.
+    place: Place,
 }
 
 /// What a Blender cannot change, or leaves traces of, while it lives: only jobs that agree in it share one.
@@ -53,9 +60,18 @@ impl<'a> Wanted<'a> {
     }
 }
 
+impl Warm {
+    /// Ends the Blender, and waits until it is gone.
+    pub(super) async fn end(self) {
+        let Self { blender, place, .. } = self;
+        blender.end().await;
+        drop(place);
+    }
+}
+
 impl Slot {
     /// A live session with the scene open as it is wanted.
-    pub(super) async fn warmed_up(&mut self, wanted: Wanted<'_>) -> Result<Warm, Failure> {
+    pub(super) async fn warmed_up(&mut self, wanted: Wanted<'_>) -> Result<Warm, NotReady> {
         if let Some(warm) = &mut self.warm {
             // With this opening or, if the scene is open, with this frame.
             warm.blender.begin_log();
@@ -72,24 +88,32 @@ impl Slot {
             self.report(Report::Inspection(wanted.scene, inspection));
         }
         match opened {
-            Ok(()) => Ok(warm),
+            Ok(()) => {
+                self.account.opened();
+                Ok(warm)
+            }
             Err(failure) => {
                 self.warm = Some(warm);
-                Err(failure)
+                Err(failure.into())
             }
         }
     }
 
     /// A live session that the scene may be opened in, and the scene's files on this machine.
-    pub(super) async fn housed(&mut self, wanted: Wanted<'_>) -> Result<(Warm, SceneInUse), Failure> {
+    pub(super) async fn housed(&mut self, wanted: Wanted<'_>) -> Result<(Warm, SceneInUse), NotReady> {
         // The owner's word counts, whatever the orchestrator thinks.
         if wanted.options.scripts == Scripts::Allowed && self.shop.scripts == Scripts::Blocked {
             let message = "the job asks for scripts, which this agent's owner does not allow: start it with --allow-scripts, \
                 or submit the job without";
-            return Err(Failure::new(Cause::ScriptsBlocked, message));
+            return Err(Failure::new(Cause::ScriptsBlocked, message).into());
         }
         let in_use = self.shop.cache.scene(wanted.scene, self.shop.leaving.stopping()).await;
         let in_use = in_use.map_err(|error| cache_failure(&error))?;
+        let entry = &in_use.folder().entry;
+        let blend_bytes = std::fs::metadata(entry).map_or(0, |file| file.len());
+        let Wanted { blender, scene, options, .. } = wanted;
+        let workload = Workload { scene, blender: blender.clone(), options: options.clone() };
+        self.has_room_for(&workload, blend_bytes).await?;
         let household = Household {
             blender: wanted.blender.clone(),
             scripts: wanted.options.scripts,
@@ -99,12 +123,13 @@ impl Slot {
         let warm = match self.warm.take() {
             Some(warm) if warm.household == household => warm,
             other => {
-                if let Some(Warm { blender, .. }) = other {
-                    blender.end().await;
+                if let Some(warm) = other {
+                    warm.end().await;
                 }
                 let config = household.color_config.as_deref();
                 let blender = self.shop.studio.start(wanted.blender, &self.folder, config, household.scripts).await?;
-                Warm { blender, household, scene: None }
+                let place = self.account.started(blender.process());
+                Warm { blender, household, scene: None, wear: Wear::default(), place }
             }
         };
         Ok((warm, in_use))
@@ -115,6 +140,7 @@ impl Slot {
 pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse) -> Result<(), Failure> {
     let Wanted { scene: id, options, inspection, blender: _ } = wanted;
     warm.scene = None;
+    warm.wear.scene_opened();
     let opened = warm.blender.open(in_use.folder(), Opening { options, inspection }).await?;
     tracing::info!(scene = %id, engine = opened.engine, formats = ?opened.formats, notes = ?opened.notes, "scene opened");
     if let Some(format) = opened.formats.iter().find(|format| !CHECKED_FORMATS.contains(&format.as_str())) {

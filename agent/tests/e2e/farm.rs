@@ -65,7 +65,8 @@ impl Farm {
         self.agent_by(command, name, blender, &["--slots", "1"])
     }
 
-    fn agent_by(&self, mut command: Command, name: &str, blender: &Path, flags: &[&str]) -> Process {
+    /// Starts an agent by a command of the test's own.
+    pub(crate) fn agent_by(&self, mut command: Command, name: &str, blender: &Path, flags: &[&str]) -> Process {
         command
             .args(["--orchestrator", &format!("http://127.0.0.1:{}", self.port), "--name", name])
             .arg("--data-dir")

@@ -19,6 +19,7 @@ mod frames;
 mod inspection;
 mod jail;
 mod lies;
+mod memory;
 mod options;
 mod outputs;
 mod places;

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use haywain_agent::blender::known::Known;
-use haywain_agent::blender::session::{Failure, Opened, Opening, Patience, Session, Surroundings, Terms};
+use haywain_agent::blender::launch::Surroundings;
+use haywain_agent::blender::session::{Failure, Opened, Opening, Patience, Session, Terms};
 use haywain_agent::blender::{Blender, SceneFolder, find};
 use haywain_agent::jail::{Belongings, Jailer, Sandbox, Walls};
 use haywain_agent::output;

@@ -71,6 +71,15 @@ def make_all():
     cube.keyframe_insert("rotation_euler", frame=-20)
     save("before_zero")
 
+    # Small until it is rendered: then frame by frame more, and from frame 11 on several GB.
+    basic_scene()
+    subdivision = bpy.data.objects["Cube"].modifiers.new("Greed", "SUBSURF")
+    subdivision.levels = 0
+    for frame, level in ((1, 1), (10, 1), (11, 11)):
+        subdivision.render_levels = level
+        subdivision.keyframe_insert("render_levels", frame=frame)
+    save("greedy")
+
     scene = basic_scene()
     bpy.data.objects.remove(scene.camera)
     save("no_camera")

@@ -146,8 +146,8 @@ impl WarmBlender for SimBlender {
         self.alive
     }
 
-    fn memory_bytes(&self) -> u64 {
-        0
+    fn process(&self) -> Option<u32> {
+        None
     }
 
     fn log(&self) -> Option<LogView> {

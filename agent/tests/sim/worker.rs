@@ -10,6 +10,10 @@ use haywain_agent::identity;
 use haywain_agent::leaving::{Bounds, Leaving};
 use haywain_agent::link::Introduction;
 use haywain_agent::machine::Plan;
+use haywain_agent::memory::Memory;
+use haywain_agent::memory::learnt::Learnt;
+use haywain_agent::memory::limits::Limits;
+use haywain_agent::memory::look::Look;
 use haywain_shared::client::AgentClient;
 use haywain_shared::ids::AgentId;
 use haywain_shared::protocol::{Abilities, BlenderFacts, BlenderKind, MachineFacts, MachineSample};
@@ -35,6 +39,19 @@ pub(crate) struct Worker {
     life: Option<Life>,
     /// Who it is, once it has been started.
     pub(crate) id: Option<AgentId>,
+}
+
+/// A machine whose memory nobody counts.
+struct Plenty;
+
+impl Look for Plenty {
+    fn available_bytes(&mut self) -> u64 {
+        16 << 30
+    }
+
+    fn resident_bytes(&mut self, leaders: &[u32]) -> Vec<u64> {
+        vec![0; leaders.len()]
+    }
 }
 
 struct Life {
@@ -96,6 +113,7 @@ impl Worker {
             max_outbox_bytes: 1000,
             max_cache_bytes: 1000,
             leaving: leaving.clone(),
+            memory: Memory::new(Limits { max_bytes: None, reserve_bytes: 0 }, Plenty, Learnt::default()),
             tasks: TaskTracker::new(),
         };
         let folder = self.folder.clone();

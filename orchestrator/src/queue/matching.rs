@@ -24,6 +24,8 @@ pub struct Needs {
     pub saved_by: Option<Release>,
     /// The version that its first lease went to, unless it is mixed.
     pub pinned: Option<BlenderVersion>,
+    /// The memory with which frames have run out of it, while every frame that waits looks for more.
+    pub ran_out_at_bytes: Option<u64>,
 }
 
 /// An agent as the rule sees it.
@@ -98,6 +100,13 @@ pub enum Misfit {
         /// What it has.
         has_bytes: u64,
     },
+    /// It has no more memory free than frames of the job have run out of.
+    NoMoreMemory {
+        /// What was not enough.
+        ran_out_at_bytes: u64,
+        /// What it has.
+        has_bytes: u64,
+    },
 }
 
 impl Needs {
@@ -125,9 +134,11 @@ impl Needs {
             return Err(Misfit::NoAddon(missing.clone()));
         }
         let blender = closest(&self.versions(), self.saved_by, agent.blenders)?;
-        match memory {
-            Some(wanted) if wanted.bytes > agent.memory_available_bytes => {
-                Err(Misfit::LittleMemory { wanted: *wanted, has_bytes: agent.memory_available_bytes })
+        let has_bytes = agent.memory_available_bytes;
+        match (memory, self.ran_out_at_bytes) {
+            (Some(wanted), _) if wanted.bytes > has_bytes => Err(Misfit::LittleMemory { wanted: *wanted, has_bytes }),
+            (_, Some(ran_out_at_bytes)) if ran_out_at_bytes >= has_bytes => {
+                Err(Misfit::NoMoreMemory { ran_out_at_bytes, has_bytes })
             }
             _ => Ok(blender),
         }
@@ -211,6 +222,13 @@ impl fmt::Display for Misfit {
             Self::NoAddon(name) => write!(f, "has the add-on {name} (--addons)"),
             Self::NoBlender { wanted, .. } => write!(f, "has {wanted}"),
             Self::LittleMemory { wanted, .. } => write!(f, "has {} of memory free", String::from(*wanted)),
+            Self::NoMoreMemory { ran_out_at_bytes, .. } => {
+                write!(
+                    f,
+                    "has more memory free than the {} MiB that its frames have run out of",
+                    ran_out_at_bytes >> 20
+                )
+            }
         }
     }
 }
@@ -221,7 +239,9 @@ impl Misfit {
         match self {
             Self::NoBlender { has, .. } if has.is_empty() => Some("none".to_owned()),
             Self::NoBlender { has, .. } => Some(has.join(", ")),
-            Self::LittleMemory { has_bytes, .. } => Some(format!("{} MiB", has_bytes >> 20)),
+            Self::LittleMemory { has_bytes, .. } | Self::NoMoreMemory { has_bytes, .. } => {
+                Some(format!("{} MiB", has_bytes >> 20))
+            }
             _ => None,
         }
     }

@@ -16,6 +16,7 @@ fn needs(options: Value, requirements: Value) -> Needs {
         requirements: serde_json::from_value(requirements).unwrap(),
         saved_by: None,
         pinned: None,
+        ran_out_at_bytes: None,
     }
 }
 
@@ -102,6 +103,7 @@ fn the_blender_closest_to_the_file_s_own_is_used() {
             options: RenderOptions::default(),
             saved_by: saved_by.parse().ok(),
             pinned: pinned.parse().ok(),
+            ran_out_at_bytes: None,
         };
         let (blenders, abilities) = (blenders(has), Abilities::default());
         let agent = Applicant {
@@ -113,6 +115,32 @@ fn the_blender_closest_to_the_file_s_own_is_used() {
         };
         let found = needs.fit(&agent).map(|blender| blender.version).unwrap_or_default();
         assert_eq!(found, used, "{asked:?}, saved by {saved_by:?}, begun with {pinned:?}, of {has:?}");
+    }
+}
+
+#[test]
+fn frames_that_ran_out_of_memory_fit_where_there_is_more() {
+    #[rustfmt::skip]
+    let cases = [
+        // asked, ran out at, free -> whether it fits
+        (json!({}), None, 0, true),
+        (json!({}), Some(4), 4, false),
+        (json!({}), Some(4), 5, true),
+        (json!({"memory": "8GiB"}), Some(4), 6, false),
+        (json!({"memory": "2GiB"}), Some(4), 3, false),
+    ];
+    let (blenders, abilities) = (blenders(&["3.4.1"]), Abilities::default());
+    for (asked, ran_out_at, free, fits) in cases {
+        let needs = Needs { ran_out_at_bytes: ran_out_at.map(|gib: u64| gib << 30), ..needs(json!({}), asked) };
+        let memory_available_bytes = free << 30;
+        let agent = Applicant {
+            id: AgentId::generate(),
+            name: "barn",
+            blenders: &blenders,
+            abilities: &abilities,
+            memory_available_bytes,
+        };
+        assert_eq!(needs.fit(&agent).is_ok(), fits, "{needs:?}, {free} GiB free");
     }
 }
 

@@ -125,6 +125,20 @@ impl Bench {
 
     /// A heartbeat that names some leases, each with its frame in work.
     pub(super) async fn heartbeat(&self, agent: AgentId, held: &[(&Lease, Option<i64>)]) -> HeartbeatAnswer {
+        self.heartbeat_of(agent, held, SAMPLE).await
+    }
+
+    /// A heartbeat of an agent that holds nothing and has so much memory free.
+    pub(super) async fn heartbeat_with_memory(&self, agent: AgentId, memory_available_bytes: u64) {
+        self.heartbeat_of(agent, &[], MachineSample { memory_available_bytes, ..SAMPLE }).await;
+    }
+
+    async fn heartbeat_of(
+        &self,
+        agent: AgentId,
+        held: &[(&Lease, Option<i64>)],
+        sample: MachineSample,
+    ) -> HeartbeatAnswer {
         let held = held.iter().map(|(lease, in_work)| HeldLease {
             lease_id: lease.id,
             frame: in_work.map(frame),
@@ -132,8 +146,7 @@ impl Bench {
             frames_done: 0,
             log_tail: "rendering".to_owned(),
         });
-        let beat =
-            Beat { agent, incarnation: Incarnation(1), sequence: 0, slots: 1, sample: SAMPLE, held: held.collect() };
+        let beat = Beat { agent, incarnation: Incarnation(1), sequence: 0, slots: 1, sample, held: held.collect() };
         self.store.renew(beat).await.unwrap()
     }
 

@@ -39,6 +39,16 @@ pub(in crate::store) async fn a_frame_that_ran_out_of_memory_goes_to_a_larger_ma
     bench.fail(&lease, 1, Cause::OutOfMemory).await;
     assert_eq!(bench.lease_with(small, GIB).await, None);
     assert_eq!(bench.lease_with(large, GIB).await, None, "another agent, no larger");
+    // Agents that tell of no more free memory than that are named, for as long as it is looked for.
+    bench.heartbeat_with_memory(small, GIB / 2).await;
+    bench.heartbeat_with_memory(large, GIB).await;
+    let waits_for = bench.job(job).await.waits_for;
+    assert_eq!(waits_for.len(), 1, "{waits_for:?}");
+    let wanted = "no agent has more memory free than the 1024 MiB that its frames have run out of: not ";
+    assert!(waits_for[0].starts_with(wanted), "{waits_for:?}");
+    assert!(waits_for[0].contains("(512 MiB)") && waits_for[0].contains("(1024 MiB)"), "{waits_for:?}");
+    bench.heartbeat_with_memory(large, 2 * GIB).await;
+    assert!(bench.job(job).await.waits_for.is_empty());
     let lease = bench.lease_with(large, 2 * GIB).await.unwrap();
     bench.deliver(&lease, 1).await.unwrap();
     assert_eq!(bench.job(job).await.state, JobState::Completed);

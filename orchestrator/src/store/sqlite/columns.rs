@@ -143,6 +143,8 @@ pub(super) fn needs(row: &SqliteRow) -> Result<Needs, StoreError> {
         requirements: requirements(row)?,
         saved_by: saved_by(row)?,
         pinned: pinned.map(|text| text.parse().map_err(|_| damaged("pinned"))).transpose()?,
+        // Of each range its own, and for a while: the query that looks for ranges knows.
+        ran_out_at_bytes: None,
     })
 }
 

@@ -51,6 +51,7 @@ impl SqliteStore {
             requirements: job.requirements.clone(),
             saved_by: job.saved_by,
             pinned: job.blender.as_ref().and_then(|version| version.parse().ok()),
+            ran_out_at_bytes: shelves::ran_out_at(&self.readers, job.job_id, self.clock.unix_ms()).await?,
         };
         let agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
         let online = agents.iter().filter(|agent| agent.state == AgentState::Online);

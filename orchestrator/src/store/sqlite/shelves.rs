@@ -5,9 +5,10 @@ use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId};
 use sqlx::SqlitePool;
 
-use super::columns::{as_integer, database_error, integer, range};
+use super::columns::{as_integer, as_ms, database_error, integer, optional_count, range};
 use super::writer::Tx;
 use crate::clock::UnixMs;
+use crate::queue::retry::PICKY;
 use crate::store::StoreError;
 
 const INSERT_RANGE: &str = "/* insert range */
@@ -19,6 +20,11 @@ const UP_TO: &str = "/* shelved range up to a frame */
     WHERE job_id = ?1 AND state = ?2 AND first <= ?3 AND generation = ?4 ORDER BY first DESC LIMIT 1";
 const CAME_DUE: &str = "/* picky frames that take any agent now */
     SELECT EXISTS (SELECT 1 FROM ranges WHERE picky_until_ms > ?1 AND picky_until_ms <= ?2) AS due";
+
+const RAN_OUT_AT: &str = "/* memory that a job's frames have run out of */
+    SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM ranges WHERE job_id = ?1 AND state = 'pending'
+            AND (min_memory_bytes IS NULL OR picky_until_ms <= ?2 OR picky_until_ms > ?3))
+        THEN (SELECT min(min_memory_bytes) FROM ranges WHERE job_id = ?1 AND state = 'pending') END AS bytes";
 
 /// Where a frame is that is in no agent's hands and not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +124,19 @@ pub(super) async fn take_from_shelf(
         shelve(tx, job, shelf, Shelved::of(rest, generation)).await?;
     }
     Ok(true)
+}
+
+/// The memory that more is wanted than, by every pending frame of a job; `None` if one takes any agent.
+pub(super) async fn ran_out_at(readers: &SqlitePool, job: JobId, now_ms: UnixMs) -> Result<Option<u64>, StoreError> {
+    let row = sqlx::query(RAN_OUT_AT)
+        .bind(&job.as_bytes()[..])
+        .bind(now_ms)
+        // What is later is from before the wall's clock was set back.
+        .bind(now_ms + as_ms(PICKY))
+        .fetch_one(readers)
+        .await
+        .map_err(database_error)?;
+    optional_count(&row, "bytes")
 }
 
 /// Whether a frame that was picky has come to take any agent between two moments.

@@ -1,0 +1,223 @@
+//! A slot's account: what it asks for, what its session takes, and whether it is to stop.
+
+use std::fmt;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::admission::{Admission, Need, admit};
+use super::guard::Shortage;
+use super::learnt::Workload;
+use super::{Entry, Memory, Share, State};
+
+/// Why a session is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Memory is short.
+    Short(Shortage),
+    /// Another scene needs what it has, and it does nothing.
+    Wanted,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(shortage) => shortage.fmt(f),
+            Self::Wanted => f.write_str("another scene needs its memory"),
+        }
+    }
+}
+
+/// A slot's account. Clones share it.
+#[derive(Clone)]
+pub struct Account {
+    memory: Memory,
+    number: usize,
+}
+
+/// That a slot's session is there; when the value is gone, it is not.
+pub struct Place(Account);
+
+impl Account {
+    pub(super) const fn new(memory: Memory, number: usize) -> Self {
+        Self { memory, number }
+    }
+
+    /// What is to be expected of a scene whose .blend has this size.
+    #[must_use]
+    pub fn need(&self, workload: &Workload, blend_bytes: u64) -> Need {
+        self.memory.state().learnt.need(workload, blend_bytes)
+    }
+
+    /// Asks whether a scene may be loaded here in place of what is. If it may, the slot is busy from now on, and what the scene needs is
+    /// kept for it. If others are to end first, they are told.
+    #[must_use]
+    pub fn ask(&self, workload: &Workload, need: Need) -> Admission {
+        let mut state = self.memory.state();
+        let admission = self.admission(&mut state, need);
+        match admission {
+            Admission::Open => {
+                let entry = &mut state.entries[self.number];
+                entry.workload = Some(workload.clone());
+                entry.expected_bytes = need.most_bytes;
+                entry.busy = Some((0.0, Instant::now()));
+                entry.peak_bytes = entry.resident_bytes;
+                entry.goes_on();
+            }
+            Admission::EndIdle => {
+                let others = state.entries.iter_mut().enumerate().filter(|(number, _)| *number != self.number);
+                for (_, other) in others.filter(|(_, other)| other.process.is_some() && other.busy.is_none()) {
+                    other.stop(Stopped::Wanted);
+                }
+            }
+            Admission::Wait | Admission::TooLarge { .. } => {}
+        }
+        admission
+    }
+
+    /// Whether the work of others leaves no room for it.
+    #[must_use]
+    pub fn is_crowded_for(&self, need: Need) -> bool {
+        let mut state = self.memory.state();
+        self.admission(&mut state, need) == Admission::Wait
+    }
+
+    fn admission(&self, state: &mut State, need: Need) -> Admission {
+        let (available_bytes, others) = self.beside(state);
+        admit(need, &self.memory.0.limits, available_bytes, &others)
+    }
+
+    /// What is free, this slot's own session taken for gone, and what the others have.
+    fn beside(&self, state: &mut State) -> (u64, Vec<Share>) {
+        let available_bytes = state.look().saturating_add(state.entries[self.number].resident_bytes);
+        let others =
+            state.entries.iter().enumerate().filter(|(number, entry)| *number != self.number && entry.is_there());
+        (available_bytes, others.map(|(_, entry)| entry.share()).collect())
+    }
+
+    /// The memory that this slot could have for a scene.
+    #[must_use]
+    pub fn room_bytes(&self) -> u64 {
+        let mut state = self.memory.state();
+        let (available_bytes, others) = self.beside(&mut state);
+        self.memory.0.limits.room_bytes(available_bytes, &others)
+    }
+
+    /// A Blender is there, led by `process` if that can be looked at.
+    #[must_use]
+    pub fn started(&self, process: Option<u32>) -> Place {
+        self.entry(|entry| {
+            entry.process = process;
+            entry.resident_bytes = 0;
+            entry.peak_bytes = 0;
+        });
+        self.memory.changed();
+        Place(self.clone())
+    }
+
+    /// The scene that was asked for is open.
+    pub fn opened(&self) {
+        let mut state = self.memory.state();
+        state.look_at_sessions();
+        let State { entries, learnt, .. } = &mut *state;
+        let entry = &entries[self.number];
+        if let (Some(workload), Some(_)) = (&entry.workload, entry.process) {
+            learnt.opened(workload, entry.resident_bytes);
+        }
+    }
+
+    /// Its session is to work: what it was told while it had nothing to do counts no more.
+    pub fn goes_on(&self) {
+        self.entry(Entry::goes_on);
+    }
+
+    /// The next frame is begun. For the first one, the slot is busy already.
+    pub fn begins(&self) {
+        self.entry(|entry| {
+            entry.busy.get_or_insert((0.0, Instant::now()));
+        });
+    }
+
+    /// How far the frame is: 0 to 1.
+    pub fn is_at(&self, fraction: f32) {
+        self.entry(|entry| {
+            if let Some((so_far, _)) = &mut entry.busy {
+                *so_far = fraction;
+            }
+        });
+    }
+
+    /// The slot has nothing to do, whatever came of what it did. `peak_bytes` is the most that Blender says it has had for it. Returns
+    /// the most that was seen, by it or from outside.
+    #[must_use]
+    pub fn rests(&self, peak_bytes: Option<u64>) -> Option<u64> {
+        let mut state = self.memory.state();
+        let State { entries, learnt, .. } = &mut *state;
+        let entry = &mut entries[self.number];
+        entry.busy = None;
+        let peak_bytes = std::mem::replace(&mut entry.peak_bytes, entry.resident_bytes).max(peak_bytes.unwrap_or(0));
+        if let Some(workload) = entry.workload.as_ref().filter(|_| peak_bytes > 0) {
+            learnt.had(workload, peak_bytes);
+            if learnt.of(workload).is_some() {
+                entry.expected_bytes = learnt.need(workload, 0).most_bytes;
+            }
+        }
+        drop(state);
+        self.memory.changed();
+        Some(peak_bytes).filter(|bytes| *bytes > 0)
+    }
+
+    /// The scene that was asked for could not even be opened with the `peak_bytes` that were there.
+    pub fn could_not_open(&self, peak_bytes: u64) {
+        let mut state = self.memory.state();
+        let State { entries, learnt, .. } = &mut *state;
+        if let Some(workload) = &entries[self.number].workload {
+            learnt.not_opened(workload, peak_bytes);
+        }
+    }
+
+    /// What its session has resident now.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let mut state = self.memory.state();
+        state.look_at_sessions();
+        state.entries[self.number].resident_bytes
+    }
+
+    /// Waits until the session is to stop, and says why.
+    pub async fn stopped(&self) -> Stopped {
+        let mut stop = self.memory.state().entries[self.number].stop.subscribe();
+        // The sender lives as long as the account.
+        match stop.wait_for(Option::is_some).await.ok().and_then(|why| *why) {
+            Some(why) => why,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Changes whenever there may be more room.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.memory.0.changes.subscribe()
+    }
+
+    fn entry(&self, change: impl FnOnce(&mut Entry)) {
+        change(&mut self.memory.state().entries[self.number]);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Self(account) = self;
+        let mut state = account.memory.state();
+        let State { entries, going, .. } = &mut *state;
+        let entry = &mut entries[account.number];
+        going.extend(entry.process.take().map(|process| (process, Instant::now())));
+        entry.resident_bytes = 0;
+        if entry.busy.is_none() {
+            entry.expected_bytes = 0;
+        }
+        entry.goes_on();
+        drop(state);
+        account.memory.changed();
+    }
+}

@@ -1,0 +1,170 @@
+//! A slot and the machine's memory: a scene is loaded where there is room for it, a session without work goes when its memory is
+//! wanted or nobody has come back to it, and one that is told to stop does so at once.
+
+use std::time::Duration;
+
+use haywain_shared::cause::Cause;
+use tokio::time::Instant;
+
+use super::Slot;
+use crate::blender::session::Failure;
+use crate::memory::admission::{Admission, Need};
+use crate::memory::learnt::Workload;
+use crate::memory::{LEAST_SESSION_BYTES, Stopped};
+
+/// How long a session may keep a scene warm that nobody asks for.
+const IDLE: Duration = Duration::from_mins(10);
+/// How long sessions may take to end that others wait for.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+/// How often memory is looked at that other programs have.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a slot waits for the room that one scene needs, before it asks for whatever there is.
+const WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
+
+/// Why a scene is not open.
+pub(super) enum NotReady {
+    /// It has failed.
+    Failed(Failure),
+    /// The work of others leaves no room for it.
+    Crowded(Need),
+}
+
+impl From<Failure> for NotReady {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Slot {
+    /// Waits for something. Meanwhile the session has nothing to do: it ends when its memory is wanted, or after a while.
+    pub(super) async fn meanwhile<T>(&mut self, waiting: impl Future<Output = T>) -> T {
+        tokio::pin!(waiting);
+        let account = self.account.clone();
+        let until = Instant::now() + IDLE;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut waiting => return done,
+                why = account.stopped(), if self.warm.is_some() => {
+                    tracing::info!(%why, "session without work ended");
+                }
+                () = tokio::time::sleep_until(until), if self.warm.is_some() => {
+                    tracing::info!(minutes = IDLE.as_secs() / 60, "session ended: nobody has asked for its scene");
+                }
+            }
+            self.end_session().await;
+        }
+    }
+
+    /// Ends the session, if there is one.
+    pub(super) async fn end_session(&mut self) {
+        if let Some(warm) = self.warm.take() {
+            warm.end().await;
+        }
+    }
+
+    /// Waits until there is room for a Blender at all, unless there is one.
+    pub(super) async fn room_for_any(&mut self) {
+        let mut changes = self.account.changes();
+        // What a session had that has just ended comes back in a moment.
+        let mut looks = 0;
+        while self.warm.is_none() {
+            changes.borrow_and_update();
+            let room_bytes = self.account.room_bytes();
+            if room_bytes >= LEAST_SESSION_BYTES {
+                return;
+            }
+            if looks == 1 {
+                looks += 1;
+                tracing::warn!(
+                    room_mib = room_bytes >> 20,
+                    least_mib = LEAST_SESSION_BYTES >> 20,
+                    "too little memory for a Blender (--max-memory, --reserve-memory): taking no work until there is more"
+                );
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => looks += 1,
+            }
+        }
+    }
+
+    /// Has the room for a scene whose .blend has this size, once sessions without work have ended for it.
+    pub(super) async fn has_room_for(&self, workload: &Workload, blend_bytes: u64) -> Result<(), NotReady> {
+        let mut changes = self.account.changes();
+        let until = Instant::now() + ENDS_WITHIN;
+        loop {
+            changes.borrow_and_update();
+            let need = self.account.need(workload, blend_bytes);
+            match self.account.ask(workload, need) {
+                Admission::Open => return Ok(()),
+                Admission::Wait => return Err(NotReady::Crowded(need)),
+                Admission::TooLarge { room_bytes } => {
+                    let least_bytes = need.least_bytes.unwrap_or(need.most_bytes);
+                    return Err(NotReady::Failed(Failure {
+                        cause: Cause::OutOfMemory,
+                        message: format!(
+                            "the scene takes at least {} MiB of memory here, as was measured, and could have {} MiB: free some, or \
+                             render it on a larger machine (see --max-memory and --reserve-memory)",
+                            least_bytes >> 20,
+                            room_bytes >> 20
+                        ),
+                        peak_memory_bytes: Some(least_bytes),
+                    }));
+                }
+                Admission::EndIdle => tokio::select! {
+                    _ = changes.changed() => {}
+                    () = tokio::time::sleep_until(until) => return Err(NotReady::Crowded(need)),
+                },
+            }
+        }
+    }
+
+    /// Waits until the scene that the others had left no room for could be loaded, or for as long as that is worth it.
+    pub(super) async fn room_for(&mut self, need: Need) {
+        tracing::info!(
+            need_mib = need.most_bytes >> 20,
+            "no room beside the scenes that are being rendered: the batch went back; waiting"
+        );
+        let account = self.account.clone();
+        let leaving = self.shop.leaving.draining().clone();
+        self.meanwhile(async move {
+            let mut changes = account.changes();
+            let until = Instant::now() + WAIT_FOR_ROOM;
+            loop {
+                changes.borrow_and_update();
+                if !account.is_crowded_for(need) {
+                    return;
+                }
+                tokio::select! {
+                    () = leaving.cancelled() => return,
+                    () = tokio::time::sleep_until(until) => return,
+                    _ = changes.changed() => {}
+                }
+            }
+        })
+        .await;
+    }
+
+    /// What is to be said of a frame whose session was told to stop. The session is the caller's to end.
+    pub(super) fn starved(&self, why: Stopped) -> Failure {
+        let peak_memory_bytes = self.account.rests(None);
+        if self.warm.is_none() {
+            self.account.could_not_open(peak_memory_bytes.unwrap_or(0));
+        }
+        let mib = peak_memory_bytes.unwrap_or(0) >> 20;
+        Failure {
+            cause: Cause::OutOfMemory,
+            message: format!("Blender was stopped with {mib} MiB: {why}"),
+            peak_memory_bytes,
+        }
+    }
+
+    /// Ends the session after a frame if it is worn.
+    pub(super) async fn replace_if_worn(&mut self) {
+        let resident_bytes = self.account.resident_bytes();
+        let Some(worn) = self.warm.as_mut().and_then(|warm| warm.wear.frame_done(resident_bytes)) else { return };
+        tracing::info!(?worn, "session is replaced by a new one");
+        self.end_session().await;
+    }
+}
