@@ -9,11 +9,10 @@ use anyhow::Context as _;
 use haywain_shared::client::AgentClient;
 use haywain_shared::folder::OwnFolder;
 use haywain_shared::options::Scripts;
-use haywain_shared::protocol::Abilities;
+use haywain_shared::protocol::{Abilities, Backups};
 use haywain_shared::shutdown::Signals;
 use haywain_shared::transport::HttpTransport;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,19 +24,22 @@ use crate::book::Book;
 use crate::cache::SceneCache;
 use crate::clock::{BootClock, SystemBootClock};
 use crate::config::Settings;
+use crate::crew::Crew;
 use crate::delivery::{Courier, Report};
+use crate::governor::{self, Courtesy, Governor};
 use crate::heartbeat;
 use crate::identity::{self, Identity};
 use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
-use crate::machine::{self, Machine, Plan};
+use crate::load::{Load, SystemLoad};
+use crate::machine::{self, Machine};
 use crate::memory::Memory;
 use crate::memory::learnt::Learnt;
 use crate::memory::limits::Limits;
 use crate::memory::look::SystemLook;
 use crate::outbox::{Outbox, Parcel};
-use crate::slot::{Slot, Workshop};
+use crate::slot::Workshop;
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -76,7 +78,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let look = SystemLook::new().context("looking at the machine's memory")?;
     let memory = Memory::new(limits, look, Learnt::read(folder.path()));
     facts.memory_bytes = facts.memory_bytes.min(max_bytes.unwrap_or(u64::MAX));
-    let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
+    let (processors, cores) = (machine.processors(), facts.logical_cores);
+    let governor = Governor::new(governor::Limits::new(settings.slots, processors, cores, settings.max_cpu, limits));
+    let courtesy = Courtesy::new(settings.when_idle.map(|load| load.of(processors)));
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
     let Some(identity) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
@@ -86,7 +90,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let found: Vec<_> = blenders.iter().map(ToString::to_string).collect();
     tracing::info!(
         agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
-        slots = plan.slots, threads = ?plan.threads, max_memory_bytes = max_bytes,
+        setting = %governor.setting(), max_memory_bytes = max_bytes,
         reserve_memory_bytes = limits.reserve_bytes, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
@@ -96,7 +100,6 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         introduction: Introduction {
             identity,
             name,
-            slots: plan.slots,
             machine: facts,
             abilities: abilities(settings)?,
             blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
@@ -111,7 +114,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             tasks: tasks.clone(),
         }),
         clock: Arc::new(SystemBootClock::start()),
-        plan,
+        governor,
+        courtesy,
+        load: Box::new(SystemLoad::new().context("looking at the machine's load")?),
         max_outbox_bytes: settings.max_outbox_mb * MEGABYTE,
         max_cache_bytes: settings.cache_size.map_or_else(|| machine::cache_bytes(folder.path()), |size| size.bytes),
         leaving: Leaving::new(bounds),
@@ -161,7 +166,10 @@ fn abilities(settings: &Settings) -> anyhow::Result<Abilities> {
     let addons = settings.addons.as_deref().map(addons::found_in).transpose().context("the folder of add-ons")?;
     let scripts = if settings.allow_scripts { Scripts::Allowed } else { Scripts::Blocked };
     let tags = settings.tag.iter().cloned().collect();
-    Ok(Abilities { scripts, addons: addons.unwrap_or_default(), tags })
+    // Who stands back for others has no use for work that may be for nothing.
+    let declines = settings.no_backups || settings.when_idle.is_some();
+    let backups = if declines { Backups::Declined } else { Backups::Taken };
+    Ok(Abilities { scripts, addons: addons.unwrap_or_default(), tags, backups })
 }
 
 /// What an agent is made of, wherever it comes from: the system, or a simulation.
@@ -175,7 +183,11 @@ pub struct Parts {
     /// What leases are timed by.
     pub clock: Arc<dyn BootClock>,
     /// How it uses its machine.
-    pub plan: Plan,
+    pub governor: Governor,
+    /// When it leaves its machine to others.
+    pub courtesy: Courtesy,
+    /// What these do there.
+    pub load: Box<dyn Load>,
     /// The outbox's bound.
     pub max_outbox_bytes: u64,
     /// The bound of the scenes on this machine.
@@ -200,7 +212,9 @@ impl Parts {
             introduction,
             studio,
             clock,
-            plan,
+            governor,
+            courtesy,
+            load,
             max_outbox_bytes,
             max_cache_bytes,
             leaving,
@@ -210,7 +224,7 @@ impl Parts {
         let scripts = introduction.abilities.scripts;
         let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
         let agent_id = introduction.identity.agent_id;
-        let link = Link::new(client.clone(), introduction, leaving.stopping().clone());
+        let link = Link::new(client.clone(), introduction, governor.setting().slots, leaving.stopping().clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
         let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
@@ -240,7 +254,6 @@ impl Parts {
             outbox,
             reports,
             studio,
-            threads: plan.threads,
             blender,
             scripts,
             poll: Duration::from_millis(intervals.poll_ms),
@@ -248,36 +261,26 @@ impl Parts {
             memory: memory.clone(),
         };
         tasks.spawn(memory.clone().watch(farewell_over.clone()));
-        let mut slots = JoinSet::new();
-        for number in 0..plan.slots {
-            slots.spawn(tasks.track_future(Slot::new(workshop.clone(), work.join(number.to_string())).run()));
-        }
-        drop(workshop);
+        let crew = Crew::new(workshop, work, governor, courtesy, load, tasks.clone()).run();
+        tokio::pin!(crew);
         let interval = Duration::from_millis(intervals.heartbeat_ms);
         let beating = heartbeat::beat(link.clone(), book, leaving.clone(), interval, || memory.told(sample()));
         tokio::pin!(beating);
 
         // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
-        let mut ended = LinkEnded::Stopped;
         let mut watching = std::pin::pin!(leaving.watch_idleness());
         let mut watched = false;
-        while !slots.is_empty() {
+        let ended = loop {
             tokio::select! {
-                Some(slot) = slots.join_next() => {
-                    let slot = slot.context("a slot")?;
-                    if slot != LinkEnded::Stopped {
-                        ended = slot;
-                        leaving.stop();
-                    }
-                }
+                ended = &mut crew => break ended?,
                 over = &mut beating => {
-                    ended = over;
                     leaving.stop();
-                    while slots.join_next().await.is_some() {}
+                    crew.await?;
+                    break over;
                 }
                 () = &mut watching, if !watched => watched = true,
             }
-        }
+        };
         let told = async {
             tokio::select! {
                 _ = &mut courier => {}

@@ -2,7 +2,7 @@
 //! request and a heartbeat.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use haywain_shared::client::{AgentClient, CallError};
@@ -28,8 +28,6 @@ pub struct Introduction {
     pub identity: Identity,
     /// What people call it.
     pub name: String,
-    /// Its slots.
-    pub slots: u32,
     /// Its machine.
     pub machine: MachineFacts,
     /// Its Blenders.
@@ -69,23 +67,36 @@ pub struct Link {
     stop: CancellationToken,
     /// Heartbeats sent so far.
     beats: Arc<AtomicU64>,
+    /// Its slots, now.
+    slots: Arc<AtomicU32>,
 }
 
 impl Link {
-    /// A line that ends with `stop`.
+    /// A line of an agent with so many slots, that ends with `stop`.
     #[must_use]
-    pub fn new(client: AgentClient, introduction: Introduction, stop: CancellationToken) -> Self {
-        Self { client, introduction: Arc::new(introduction), stop, beats: Arc::default() }
+    pub fn new(client: AgentClient, introduction: Introduction, slots: u32, stop: CancellationToken) -> Self {
+        Self {
+            client,
+            introduction: Arc::new(introduction),
+            stop,
+            beats: Arc::default(),
+            slots: Arc::new(slots.into()),
+        }
+    }
+
+    /// The agent works on so many batches at once from now on; the next heartbeat says so.
+    pub fn has_slots(&self, slots: u32) {
+        self.slots.store(slots, Ordering::Relaxed);
     }
 
     /// Makes the agent known, however long that takes, and learns the intervals to keep.
     pub async fn register(&self) -> Result<RegisterAnswer, LinkEnded> {
-        let Introduction { identity, name, slots, machine, blenders, abilities } = &*self.introduction;
+        let Introduction { identity, name, machine, blenders, abilities } = &*self.introduction;
         let request = RegisterRequest {
             agent_id: identity.agent_id,
             incarnation: identity.incarnation,
             name: name.clone(),
-            slots: *slots,
+            slots: self.slots.load(Ordering::Relaxed),
             machine: machine.clone(),
             blenders: blenders.clone(),
             abilities: abilities.clone(),
@@ -137,7 +148,7 @@ impl Link {
     ) -> Result<Option<HeartbeatAnswer>, LinkEnded> {
         let Identity { agent_id, incarnation } = self.introduction.identity;
         let sequence = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
-        let slots = self.introduction.slots;
+        let slots = self.slots.load(Ordering::Relaxed);
         let request = HeartbeatRequest { agent_id, incarnation, sequence, slots, sample, leases };
         match self.client.heartbeat(&request, timeout).await {
             Ok(answer) => Ok(Some(answer)),

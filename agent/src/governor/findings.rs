@@ -110,21 +110,12 @@ fn ratio(one: f64, other: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::governor::limits::{Limits, Overbooking};
+    use crate::governor::limits::Limits;
 
     const BEST: Setting = Setting { slots: 1, threads: 2 };
 
     fn ladder() -> Ladder {
-        let limits = Limits {
-            slots: None,
-            machine_cores: 2,
-            cores: 2,
-            overbooking: Overbooking::Mild,
-            max_memory_bytes: u64::MAX,
-            reserve_bytes: 0,
-            stands_back_above: None,
-        };
-        Ladder::new(&limits, 2, 2)
+        Ladder::new(&Limits::of_machine(2), 2, 2)
     }
 
     fn rate(per_second: f64) -> Rate {

@@ -39,8 +39,12 @@ impl Ladder {
             Some(WantedSlots { slots, .. }) => slots,
             None => slots.clamp(1, self.top()),
         };
-        let threads = self.wanted.and_then(|wanted| wanted.threads).unwrap_or_else(|| self.split(slots));
-        Setting { slots, threads }
+        Setting { slots, threads: self.threads_of(slots) }
+    }
+
+    /// The threads of each frame, if so many are rendered at once.
+    pub(super) fn threads_of(&self, frames: u32) -> u32 {
+        self.wanted.and_then(|wanted| wanted.threads).unwrap_or_else(|| self.split(frames.max(1)))
     }
 
     /// What to try from `base`, the most promising first.
@@ -100,15 +104,8 @@ mod tests {
     use super::*;
 
     fn ladder(cores: u32, most_slots: u32, slots: Option<&str>, overbooking: Overbooking) -> Ladder {
-        let limits = Limits {
-            slots: slots.map(|slots| slots.parse().unwrap()),
-            machine_cores: cores,
-            cores,
-            overbooking,
-            max_memory_bytes: u64::MAX,
-            reserve_bytes: 0,
-            stands_back_above: None,
-        };
+        let slots = slots.map(|slots| slots.parse().unwrap());
+        let limits = Limits { slots, overbooking, ..Limits::of_machine(cores) };
         Ladder::new(&limits, cores, most_slots)
     }
 

@@ -1,7 +1,9 @@
 //! What the governor may use: the machine as far as it is this agent's, and what its owner has said. And what it reads of the
 //! machine while it works.
 
+use super::processors::Processors;
 use super::setting::WantedSlots;
+use crate::memory::limits::Limits as MemoryLimits;
 
 /// The bounds, which stay while the agent lives.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,12 +16,33 @@ pub struct Limits {
     pub cores: u32,
     /// Whether there may be more threads than processors.
     pub overbooking: Overbooking,
-    /// The most memory that all sessions together may have.
-    pub max_memory_bytes: u64,
-    /// The memory that stays free.
-    pub reserve_bytes: u64,
-    /// How many processors others may use before the agent stands back; it never does unless set.
-    pub stands_back_above: Option<f32>,
+    /// The memory that all sessions together may have.
+    pub memory: MemoryLimits,
+}
+
+impl Limits {
+    /// What an agent may use that may use `cores` of a machine's processors, unless its owner has bounded that further.
+    #[must_use]
+    pub fn new(
+        slots: Option<WantedSlots>,
+        machine_cores: u32,
+        cores: u32,
+        max_cpu: Option<Processors>,
+        memory: MemoryLimits,
+    ) -> Self {
+        let overbooking = if max_cpu.is_some() { Overbooking::Never } else { Overbooking::Mild };
+        let cores = max_cpu.map_or(cores, |most| most.whole_of(cores));
+        Self { slots, machine_cores, cores, overbooking, memory }
+    }
+}
+
+#[cfg(test)]
+impl Limits {
+    /// All of a machine with so many processors.
+    pub(crate) const fn of_machine(cores: u32) -> Self {
+        let memory = MemoryLimits { max_bytes: None, reserve_bytes: 0 };
+        Self { slots: None, machine_cores: cores, cores, overbooking: Overbooking::Mild, memory }
+    }
 }
 
 /// Whether more threads than processors may be tried.

@@ -32,6 +32,13 @@ impl Processors {
             Self::Percent(percent) => all as f32 * percent as f32 / 100.0,
         }
     }
+
+    /// How many whole ones that are: at least one.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "processors are few, and not negative")]
+    pub fn whole_of(self, all: u32) -> u32 {
+        (self.of(all) as u32).max(1)
+    }
 }
 
 impl FromStr for Processors {
@@ -77,9 +84,11 @@ mod tests {
 
     #[test]
     fn processors_are_a_number_or_a_share() {
-        for (text, of_eight) in [("6", 6.0), ("1", 1.0), ("64", 8.0), ("75%", 6.0), ("100%", 8.0), ("1%", 0.08)] {
+        let cases = [("6", 6.0, 6), ("1", 1.0, 1), ("64", 8.0, 8), ("75%", 6.0, 6), ("99%", 7.92, 7), ("1%", 0.08, 1)];
+        for (text, of_eight, whole) in cases {
             let processors: Processors = text.parse().unwrap();
             assert!((processors.of(8) - of_eight).abs() < 1e-6, "{text}");
+            assert_eq!(processors.whole_of(8), whole, "{text}");
             assert_eq!(String::from(processors), text);
         }
         for text in ["", "0", "0%", "101%", "-1", "1.5", "%", "six"] {

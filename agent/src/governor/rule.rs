@@ -9,7 +9,7 @@ use haywain_shared::scene::SceneId;
 use super::findings::{Findings, Settled};
 use super::ladder::Ladder;
 use super::limits::{Limits, Reading};
-use super::room::{Size, slots_that_fit};
+use super::room::slots_that_fit;
 use super::setting::Setting;
 use super::share::Share;
 use super::trial::{Trial, Verdict};
@@ -60,10 +60,8 @@ pub struct Governor {
     other_task: Option<(Task, Duration)>,
     known: BTreeMap<(Task, u32), Findings>,
     findings: Findings,
-    /// The most memory that a session with the scene has had.
-    peaks: BTreeMap<SceneId, u64>,
-    /// What the scene's files come to.
-    files: BTreeMap<SceneId, u64>,
+    /// The memory that a session with the scene needs, where it was measured.
+    needs: BTreeMap<SceneId, u64>,
     trial: Option<Trial>,
     window: Window,
     /// When the present setting was decided on.
@@ -87,8 +85,7 @@ impl Governor {
             other_task: None,
             known: BTreeMap::new(),
             findings: Findings::new(start, true),
-            peaks: BTreeMap::new(),
-            files: BTreeMap::new(),
+            needs: BTreeMap::new(),
             trial: None,
             window: Window::new(start),
             since: Duration::ZERO,
@@ -103,25 +100,18 @@ impl Governor {
         challenger.map_or(self.findings.best, |trial| trial.challenger)
     }
 
-    /// The processors that are there for this agent.
+    /// The threads of a frame that is begun while so many slots have something to do: where there is too little work for all, those
+    /// that have some share the processors.
     #[must_use]
-    pub const fn cores(&self) -> u32 {
-        self.share.cores()
+    pub fn threads_beside(&self, busy: u32) -> u32 {
+        let setting = self.setting();
+        if busy >= setting.slots { setting.threads } else { setting.threads.max(self.ladder().threads_of(busy)) }
     }
 
-    /// A slot is about to work on a job whose scene has files of `files_bytes`, if that is known. Says whether there is memory
-    /// for that: if not, the slot is to give the work back and close.
-    #[must_use]
-    pub fn takes(&mut self, slot: u32, job: JobId, scene: SceneId, files_bytes: Option<u64>) -> bool {
-        if let Some(bytes) = files_bytes {
-            keep(&mut self.files, scene, bytes);
-        }
+    /// A slot is about to work on a job of a scene that needs so much memory, if that was measured.
+    pub fn takes(&mut self, slot: u32, job: JobId, scene: SceneId, need_bytes: Option<u64>) {
         self.tasks.insert(slot, Task { job, scene });
-        let fits = self.limits.slots.is_some() || self.tasks.len() <= self.most_slots() as usize;
-        if !fits {
-            self.tasks.remove(&slot);
-        }
-        fits
+        self.needs_memory(scene, need_bytes);
     }
 
     /// A slot has nothing in work, at least for the moment.
@@ -129,14 +119,9 @@ impl Governor {
         self.tasks.remove(&slot);
     }
 
-    /// A session that has this scene open has had so much memory.
-    pub fn needs_memory(&mut self, scene: SceneId, peak_bytes: u64) {
-        let peak_bytes = peak_bytes.max(self.peaks.get(&scene).copied().unwrap_or(0));
-        keep(&mut self.peaks, scene, peak_bytes);
-    }
-
-    /// A frame of a job is finished.
-    pub fn finished(&mut self, job: JobId, frame: FrameTime) {
+    /// A frame of a job is finished, and the scene needs so much memory.
+    pub fn finished(&mut self, job: JobId, scene: SceneId, need_bytes: Option<u64>, frame: FrameTime) {
+        self.needs_memory(scene, need_bytes);
         if self.subject.is_some_and(|(task, _)| task.job == job) && !self.works_on_several() {
             self.window.note(frame);
         }
@@ -206,12 +191,12 @@ impl Governor {
                 let findings = self.findings.clone();
                 keep(&mut self.known, before, findings);
             }
-            let cautious = !self.peaks.contains_key(&task.scene);
+            let cautious = !self.needs.contains_key(&task.scene);
             let best = self.ladder().with_slots(self.findings.best.slots);
             self.findings = self.known.get(&subject).cloned().unwrap_or_else(|| Findings::new(best, cautious));
             self.begin_with(now, None);
         }
-        if self.findings.cautious && self.peaks.contains_key(&task.scene) {
+        if self.findings.cautious && self.needs.contains_key(&task.scene) {
             self.findings.cautious = false;
             let start = self.ladder().start();
             if start.slots > self.findings.best.slots {
@@ -304,14 +289,14 @@ impl Governor {
     fn most_slots(&self) -> u32 {
         let Some(reading) = &self.reading else { return u32::MAX };
         let before = self.subject.iter().map(|(task, _)| task).filter(|_| self.tasks.is_empty());
-        let scenes = self.tasks.values().chain(before).map(|task| task.scene);
-        let fit = scenes.map(|scene| slots_that_fit(&self.limits, reading, self.size(scene)));
-        fit.min().unwrap_or(u32::MAX)
+        let needs = self.tasks.values().chain(before).filter_map(|task| self.needs.get(&task.scene));
+        needs.max().map_or(u32::MAX, |need_bytes| slots_that_fit(&self.limits, reading, *need_bytes))
     }
 
-    fn size(&self, scene: SceneId) -> Size {
-        let files = || self.files.get(&scene).map_or(Size::Unknown, |bytes| Size::Files(*bytes));
-        self.peaks.get(&scene).map_or_else(files, |bytes| Size::Peak(*bytes))
+    fn needs_memory(&mut self, scene: SceneId, need_bytes: Option<u64>) {
+        if let Some(need_bytes) = need_bytes {
+            keep(&mut self.needs, scene, need_bytes);
+        }
     }
 }
 

@@ -82,18 +82,9 @@ fn whole(cores: f32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::governor::limits::Overbooking;
 
     fn share(machine_cores: u32, cores: u32) -> Share {
-        Share::new(&Limits {
-            slots: None,
-            machine_cores,
-            cores,
-            overbooking: Overbooking::Mild,
-            max_memory_bytes: u64::MAX,
-            reserve_bytes: 0,
-            stands_back_above: None,
-        })
+        Share::new(&Limits { machine_cores, ..Limits::of_machine(cores) })
     }
 
     #[test]

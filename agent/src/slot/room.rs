@@ -127,7 +127,7 @@ impl Slot {
             "no room beside the scenes that are being rendered: the batch went back; waiting"
         );
         let account = self.account.clone();
-        let leaving = self.shop.leaving.draining().clone();
+        let closing = self.post.closing.clone();
         self.meanwhile(async move {
             let mut changes = account.changes();
             let until = Instant::now() + WAIT_FOR_ROOM;
@@ -137,7 +137,7 @@ impl Slot {
                     return;
                 }
                 tokio::select! {
-                    () = leaving.cancelled() => return,
+                    () = closing.cancelled() => return,
                     () = tokio::time::sleep_until(until) => return,
                     _ = changes.changed() => {}
                 }

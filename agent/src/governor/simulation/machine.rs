@@ -107,14 +107,9 @@ impl Machine {
         self.changes.push((0.0, setting));
         while self.now_s < until_s {
             self.bring_to(setting);
-            for (number, slot) in &self.slots {
-                assert!(slot.closing || governor.takes(*number, job, scene, None), "refused while it fits");
-            }
-            let session_bytes = self.scene.session_bytes;
-            self.step(self.now_s + LOOK_S, setting, &mut |frame| {
-                governor.needs_memory(scene, session_bytes);
-                governor.finished(job, frame);
-            });
+            self.slots.keys().for_each(|number| governor.takes(*number, job, scene, None));
+            let need_bytes = Some(self.scene.session_bytes);
+            self.step(self.now_s + LOOK_S, setting, &mut |frame| governor.finished(job, scene, need_bytes, frame));
             let wanted = governor.look(Duration::from_secs_f64(self.now_s), self.reading(), self.muster());
             if wanted != setting {
                 self.changes.push((self.now_s, wanted));
@@ -164,7 +159,7 @@ impl Machine {
         }
         if closing == 0 {
             for _ in open..setting.slots {
-                let number = (0..).find(|number| !self.slots.contains_key(number)).unwrap();
+                let number = (0..u32::MAX).find(|number| !self.slots.contains_key(number)).unwrap();
                 let phase = Phase::Starting(self.scene.start_s);
                 let slot = Slot { phase, threads: 1, weight: 1.0, ended: None, left_in_batch: BATCH, closing: false };
                 self.slots.insert(number, slot);

@@ -4,7 +4,8 @@
 mod machine;
 
 use self::machine::{Machine, Scene};
-use super::{Governor, Limits, Overbooking, Setting};
+use super::{Governor, Limits, Setting};
+use crate::memory::limits::Limits as MemoryLimits;
 
 const GIB: u64 = 1 << 30;
 const HOUR_S: f64 = 3600.0;
@@ -89,15 +90,8 @@ const RESERVE_BYTES: u64 = GIB;
 
 impl Case {
     fn limits(&self) -> Limits {
-        Limits {
-            slots: None,
-            machine_cores: self.cores,
-            cores: self.cores,
-            overbooking: Overbooking::Mild,
-            max_memory_bytes: u64::MAX,
-            reserve_bytes: RESERVE_BYTES,
-            stands_back_above: None,
-        }
+        let memory = MemoryLimits { max_bytes: None, reserve_bytes: RESERVE_BYTES };
+        Limits { memory, ..Limits::of_machine(self.cores) }
     }
 
     fn machine(&self, seed: u64) -> Machine {
