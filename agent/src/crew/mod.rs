@@ -67,6 +67,7 @@ impl Crew {
                 Some(gone) = self.slots.join_next() => {
                     let (number, how) = gone.context("a slot")?;
                     self.board.gone(number);
+                    tracing::info!(slot = number, "slot closed");
                     if how != LinkEnded::Stopped {
                         ended = how;
                         leaving.stop();
@@ -114,6 +115,7 @@ impl Crew {
         for _ in muster.open..slots {
             let post = self.board.open(self.workshop.memory.clone(), &leaving);
             let number = post.number;
+            tracing::info!(slot = number, "slot opened");
             let account = self.accounts.entry(number).or_insert_with(|| self.workshop.memory.account()).clone();
             let slot = Slot::new(self.workshop.clone(), post, account, self.work.join(number.to_string()));
             let working = async move { (number, slot.run().await) };
