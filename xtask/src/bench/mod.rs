@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures, not tests. A figure depends on the machine and on what else it does.
 
 mod blobs;
+mod governor;
 mod grant;
 mod meter;
 mod plain;
@@ -29,6 +30,9 @@ pub(crate) enum Bench {
     /// The speed of large files into the orchestrator and out of it, against a bare handler's, the memory that they take, and what
     /// a large scene costs that is submitted again
     Blobs(blobs::Flags),
+    /// Frames a second with the governor against the best fixed number of slots and threads, for a light and a heavy scene, and that
+    /// against one Blender with all threads: real Blender, in pairs that take turns
+    Governor(governor::Flags),
     /// Seeds of the simulation, in release
     Seeds(seeds::Flags),
 }
@@ -38,6 +42,7 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Grant(flags) => grant::run(flags),
         Bench::Blobs(flags) => blobs::run(flags),
+        Bench::Governor(flags) => governor::run(flags),
         Bench::Seeds(flags) => seeds::run(flags),
     }
 }
