@@ -21,7 +21,7 @@ const OTHER_FRAMES: f64 = 2.0;
 #[derive(Debug, Clone)]
 pub(super) struct Findings {
     pub(super) best: Setting,
-    /// Whether it was chosen before anybody knew how large the scene is.
+    /// Whether it may have fewer slots than one would begin with, as nobody knows yet how large the scene is.
     pub(super) cautious: bool,
     left_alone: BTreeMap<Setting, LeftAlone>,
     /// The rate of the best one when there was nothing left to try.
@@ -38,8 +38,8 @@ struct LeftAlone {
 
 impl Findings {
     /// Nothing was tried yet.
-    pub(super) const fn new(best: Setting, cautious: bool) -> Self {
-        Self { best, cautious, left_alone: BTreeMap::new(), settled_at: None, opened: Duration::ZERO }
+    pub(super) const fn new(best: Setting) -> Self {
+        Self { best, cautious: true, left_alone: BTreeMap::new(), settled_at: None, opened: Duration::ZERO }
     }
 
     /// The next setting to compare with the best one.
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_setting_that_was_not_faster_is_tried_ever_less_often() {
-        let mut findings = Findings::new(BEST, false);
+        let mut findings = Findings::new(BEST);
         let other = Setting { slots: 2, threads: 1 };
         findings.not_faster(Setting { slots: 2, threads: 2 }, LONGEST * 10);
         let mut tries = Vec::new();
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn other_frames_open_everything_again() {
-        let mut findings = Findings::new(BEST, false);
+        let mut findings = Findings::new(BEST);
         let now = LEFT_ALONE;
         for setting in ladder().neighbours(BEST) {
             findings.not_faster(setting, now);
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_comparison_that_came_to_nothing_is_made_soon() {
-        let mut findings = Findings::new(BEST, false);
+        let mut findings = Findings::new(BEST);
         let first = findings.next_to_try(&ladder(), Duration::ZERO).unwrap();
         findings.put_off(first, Duration::ZERO);
         assert_ne!(findings.next_to_try(&ladder(), Duration::ZERO), Some(first));

@@ -17,6 +17,8 @@ mod setting;
 mod share;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod trial;
 mod window;
 

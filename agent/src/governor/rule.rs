@@ -84,7 +84,7 @@ impl Governor {
             subject: None,
             other_task: None,
             known: BTreeMap::new(),
-            findings: Findings::new(start, true),
+            findings: Findings::new(start),
             needs: BTreeMap::new(),
             trial: None,
             window: Window::new(start),
@@ -140,7 +140,7 @@ impl Governor {
         self.make_room(now);
         let setting = self.setting();
         let in_force = muster.open == setting.slots && muster.closing == 0;
-        let starved = self.works_on_several() || muster.waiting > 0;
+        let starved = self.works_on_several() || self.other_task.is_some() || muster.waiting > 0;
         if !in_force || starved {
             self.window.restart();
         }
@@ -191,9 +191,8 @@ impl Governor {
                 let findings = self.findings.clone();
                 keep(&mut self.known, before, findings);
             }
-            let cautious = !self.needs.contains_key(&task.scene);
             let best = self.ladder().with_slots(self.findings.best.slots);
-            self.findings = self.known.get(&subject).cloned().unwrap_or_else(|| Findings::new(best, cautious));
+            self.findings = self.known.get(&subject).cloned().unwrap_or_else(|| Findings::new(best));
             self.begin_with(now, None);
         }
         if self.findings.cautious && self.needs.contains_key(&task.scene) {
