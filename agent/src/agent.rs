@@ -11,6 +11,7 @@ use haywain_shared::folder::OwnFolder;
 use haywain_shared::options::Scripts;
 use haywain_shared::protocol::{Abilities, Backups};
 use haywain_shared::shutdown::Signals;
+use haywain_shared::size::Size;
 use haywain_shared::transport::HttpTransport;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -34,10 +35,10 @@ use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
 use crate::load::{Load, SystemLoad};
 use crate::machine::{self, Machine};
-use crate::memory::Memory;
 use crate::memory::learnt::Learnt;
 use crate::memory::limits::Limits;
 use crate::memory::look::SystemLook;
+use crate::memory::{LEAST_SESSION_BYTES, Memory};
 use crate::outbox::{Outbox, Parcel};
 use crate::slot::Workshop;
 
@@ -72,12 +73,10 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let jailer = jailer(settings.sandbox)?;
     let mut machine = Machine::new().context("looking at the machine")?;
     let mut facts = machine.facts();
-    let [max_bytes, reserve_bytes] =
-        [settings.max_memory, settings.reserve_memory].map(|size| size.map(|size| size.bytes));
-    let limits = Limits::on_machine(facts.memory_bytes, max_bytes, reserve_bytes);
+    let limits = memory_limits(settings, facts.memory_bytes)?;
     let look = SystemLook::new().context("looking at the machine's memory")?;
     let memory = Memory::new(limits, look, Learnt::read(folder.path()));
-    facts.memory_bytes = facts.memory_bytes.min(max_bytes.unwrap_or(u64::MAX));
+    facts.memory_bytes = facts.memory_bytes.min(limits.max_bytes.unwrap_or(u64::MAX));
     let (processors, cores) = (machine.processors(), facts.logical_cores);
     let governor = Governor::new(governor::Limits::new(settings.slots, processors, cores, settings.max_cpu, limits));
     let courtesy = Courtesy::new(settings.when_idle.map(|load| load.of(processors)));
@@ -90,7 +89,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let found: Vec<_> = blenders.iter().map(ToString::to_string).collect();
     tracing::info!(
         agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
-        setting = %governor.setting(), max_memory_bytes = max_bytes,
+        setting = %governor.setting(), max_memory_bytes = limits.max_bytes,
         reserve_memory_bytes = limits.reserve_bytes, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
@@ -159,6 +158,21 @@ fn jailer(sandbox: Sandbox) -> anyhow::Result<Jailer> {
         }
     }
     Ok(jailer)
+}
+
+/// The memory that Blenders may have here.
+fn memory_limits(settings: &Settings, machine_bytes: u64) -> anyhow::Result<Limits> {
+    let bytes = |size: Option<Size>| size.map(|size| size.bytes);
+    let limits = Limits::on_machine(machine_bytes, bytes(settings.max_memory), bytes(settings.reserve_memory));
+    let most_bytes = limits.room_bytes(machine_bytes, &[]);
+    anyhow::ensure!(
+        most_bytes >= LEAST_SESSION_BYTES,
+        "no Blender has room in {} MiB, of {} MiB that this machine has: {} MiB are the least (--max-memory, --reserve-memory)",
+        most_bytes >> 20,
+        machine_bytes >> 20,
+        LEAST_SESSION_BYTES >> 20
+    );
+    Ok(limits)
 }
 
 /// What jobs may ask for here.

@@ -220,7 +220,7 @@ impl Slot {
         let account = self.account.clone();
         let attempt = tokio::select! {
             biased;
-            why = account.stopped() => Err(why),
+            why = account.starved() => Err(why),
             next = self.render(grant, frame) => Ok(next),
         };
         let (failure, is_stopped) = match attempt {

@@ -90,13 +90,14 @@ impl Slot {
     }
 
     /// Has the room for a scene whose .blend has this size, once sessions without work have ended for it.
-    pub(super) async fn has_room_for(&self, workload: &Workload, blend_bytes: u64) -> Result<(), NotReady> {
-        let mut changes = self.account.changes();
+    pub(super) async fn has_room_for(&mut self, workload: &Workload, blend_bytes: u64) -> Result<(), NotReady> {
+        let account = self.account.clone();
+        let mut changes = account.changes();
         let until = Instant::now() + ENDS_WITHIN;
         loop {
             changes.borrow_and_update();
-            let need = self.account.need(workload, blend_bytes);
-            match self.account.ask(workload, need) {
+            let need = account.need(workload, blend_bytes);
+            match account.ask(workload, need) {
                 Admission::Open => return Ok(()),
                 Admission::Wait => return Err(NotReady::Crowded(need)),
                 Admission::TooLarge { room_bytes } => {
@@ -114,6 +115,8 @@ impl Slot {
                 }
                 Admission::EndIdle => tokio::select! {
                     _ = changes.changed() => {}
+                    // Another slot may be asking just now, too.
+                    _ = account.stopped(), if self.warm.is_some() => self.end_session().await,
                     () = tokio::time::sleep_until(until) => return Err(NotReady::Crowded(need)),
                 },
             }
