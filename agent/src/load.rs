@@ -2,6 +2,7 @@
 //! between two looks counts for others with what it used since the last one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sysinfo::{CpuRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 use tokio::time::Instant;
@@ -19,37 +20,51 @@ pub struct SystemLoad {
     /// What the agent's processes had used at the last look, in milliseconds.
     used_ms: BTreeMap<Pid, u64>,
     looked: Instant,
+    /// When all processes were looked through for the agent's own.
+    sought: Instant,
 }
+
+/// How often that is done while Blenders are there; in between it is those that are known, and those that lead a session.
+const EVERYBODY_EVERY: Duration = Duration::from_secs(10);
 
 impl SystemLoad {
     /// Looks for the first time.
     pub fn new() -> Result<Self, sysinfo::Error> {
         let what = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing().with_usage());
-        let mut load =
-            Self { system: System::new_with_specifics(what)?, used_ms: BTreeMap::new(), looked: Instant::now() };
+        let now = Instant::now();
+        let system = System::new_with_specifics(what)?;
+        let mut load = Self { system, used_ms: BTreeMap::new(), looked: now, sought: now };
         load.own_ms(&[]);
         Ok(load)
     }
 
     /// What the agent's processes have used since the last look.
     fn own_ms(&mut self, leaders: &[u32]) -> u64 {
-        let own = Pid::from_u32(std::process::id());
         let what = ProcessRefreshKind::nothing().with_cpu().without_tasks();
-        if leaders.is_empty() {
-            self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), true, what);
+        let leaders: Vec<_> = leaders.iter().copied().map(Pid::from_u32).collect();
+        if leaders.is_empty() || self.sought.elapsed() < EVERYBODY_EVERY {
+            let own = Pid::from_u32(std::process::id());
+            let known: Vec<_> = self.used_ms.keys().copied().chain(leaders).chain([own]).collect();
+            self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&known), true, what);
         } else {
+            self.sought = Instant::now();
             self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
         }
-        let is_own = |process: &&sysinfo::Process| {
-            let above = |process: &sysinfo::Process| process.parent().and_then(|parent| self.system.process(parent));
-            std::iter::successors(Some(*process), |process| above(process)).any(|process| process.pid() == own)
-        };
-        let processes = self.system.processes().values().filter(is_own);
         let used_ms: BTreeMap<_, _> =
-            processes.map(|process| (process.pid(), process.accumulated_cpu_time())).collect();
+            self.own().map(|process| (process.pid(), process.accumulated_cpu_time())).collect();
         let before = std::mem::replace(&mut self.used_ms, used_ms);
         let since = |(pid, used_ms): (&Pid, &u64)| used_ms.saturating_sub(before.get(pid).copied().unwrap_or(0));
         self.used_ms.iter().map(since).sum()
+    }
+
+    /// This process, and what it has started, and what that has.
+    fn own(&self) -> impl Iterator<Item = &sysinfo::Process> {
+        let own = Pid::from_u32(std::process::id());
+        let above = |process: &sysinfo::Process| process.parent().and_then(|parent| self.system.process(parent));
+        let is_own = move |process: &sysinfo::Process| {
+            std::iter::successors(Some(process), |process| above(process)).any(|process| process.pid() == own)
+        };
+        self.system.processes().values().filter(move |process| is_own(process))
     }
 }
 
@@ -67,8 +82,6 @@ impl Load for SystemLoad {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
