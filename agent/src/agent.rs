@@ -2,7 +2,6 @@
 //! leave. What it holds then is finished or put down in order, and nothing that it has started lives on.
 
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +9,11 @@ use anyhow::Context as _;
 use haywain_shared::client::AgentClient;
 use haywain_shared::folder::OwnFolder;
 use haywain_shared::options::Scripts;
-use haywain_shared::protocol::Abilities;
+use haywain_shared::protocol::{Abilities, Backups};
 use haywain_shared::shutdown::Signals;
+use haywain_shared::size::Size;
 use haywain_shared::transport::HttpTransport;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,19 +25,22 @@ use crate::book::Book;
 use crate::cache::SceneCache;
 use crate::clock::{BootClock, SystemBootClock};
 use crate::config::Settings;
+use crate::crew::Crew;
 use crate::delivery::{Courier, Report};
+use crate::governor::{self, Courtesy, Governor};
 use crate::heartbeat;
 use crate::identity::{self, Identity};
 use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
-use crate::machine::{self, Machine, Plan};
-use crate::memory::Memory;
+use crate::load::{Load, SystemLoad};
+use crate::machine::{self, Machine};
 use crate::memory::learnt::Learnt;
 use crate::memory::limits::Limits;
 use crate::memory::look::SystemLook;
+use crate::memory::{LEAST_SESSION_BYTES, Memory};
 use crate::outbox::{Outbox, Parcel};
-use crate::slot::{Slot, Workshop};
+use crate::slot::Workshop;
 use crate::status::{Board, Keeper, Rooms, Watched, Who};
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
@@ -72,13 +74,13 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let jailer = jailer(settings.sandbox)?;
     let mut machine = Machine::new().context("looking at the machine")?;
     let mut facts = machine.facts();
-    let [max_bytes, reserve_bytes] =
-        [settings.max_memory, settings.reserve_memory].map(|size| size.map(|size| size.bytes));
-    let limits = Limits::on_machine(facts.memory_bytes, max_bytes, reserve_bytes);
+    let limits = memory_limits(settings, facts.memory_bytes)?;
     let look = SystemLook::new().context("looking at the machine's memory")?;
     let memory = Memory::new(limits, look, Learnt::read(folder.path()));
-    facts.memory_bytes = facts.memory_bytes.min(max_bytes.unwrap_or(u64::MAX));
-    let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
+    facts.memory_bytes = facts.memory_bytes.min(limits.max_bytes.unwrap_or(u64::MAX));
+    let (processors, cores) = (machine.processors(), facts.logical_cores);
+    let governor = Governor::new(governor::Limits::new(settings.slots, processors, cores, settings.max_cpu, limits));
+    let courtesy = Courtesy::new(settings.when_idle.map(|load| load.of(processors)));
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
     let Some(identity) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
@@ -88,7 +90,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let found: Vec<_> = blenders.iter().map(ToString::to_string).collect();
     tracing::info!(
         agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
-        slots = plan.slots, threads = ?plan.threads, max_memory_bytes = max_bytes,
+        setting = %governor.setting(), max_memory_bytes = limits.max_bytes,
         reserve_memory_bytes = limits.reserve_bytes, data_dir = %folder.path().display(), "agent ready"
     );
     let tasks = TaskTracker::new();
@@ -114,7 +116,6 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         introduction: Introduction {
             identity,
             name,
-            slots: plan.slots,
             machine: facts,
             abilities: abilities(settings)?,
             blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
@@ -129,7 +130,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             tasks: tasks.clone(),
         }),
         clock,
-        plan,
+        governor,
+        courtesy,
+        load: Box::new(SystemLoad::new().context("looking at the machine's load")?),
         max_outbox_bytes: settings.max_outbox_mb * MEGABYTE,
         max_cache_bytes: settings.cache_size.map_or_else(|| machine::cache_bytes(folder.path()), |size| size.bytes),
         leaving: Leaving::new(bounds),
@@ -177,12 +180,30 @@ fn jailer(sandbox: Sandbox) -> anyhow::Result<Jailer> {
     Ok(jailer)
 }
 
+/// The memory that Blenders may have here.
+fn memory_limits(settings: &Settings, machine_bytes: u64) -> anyhow::Result<Limits> {
+    let bytes = |size: Option<Size>| size.map(|size| size.bytes);
+    let limits = Limits::on_machine(machine_bytes, bytes(settings.max_memory), bytes(settings.reserve_memory));
+    let most_bytes = limits.room_bytes(machine_bytes, &[]);
+    anyhow::ensure!(
+        most_bytes >= LEAST_SESSION_BYTES,
+        "no Blender has room in {} MiB, of {} MiB that this machine has: {} MiB are the least (--max-memory, --reserve-memory)",
+        most_bytes >> 20,
+        machine_bytes >> 20,
+        LEAST_SESSION_BYTES >> 20
+    );
+    Ok(limits)
+}
+
 /// What jobs may ask for here.
 fn abilities(settings: &Settings) -> anyhow::Result<Abilities> {
     let addons = settings.addons.as_deref().map(addons::found_in).transpose().context("the folder of add-ons")?;
     let scripts = if settings.allow_scripts { Scripts::Allowed } else { Scripts::Blocked };
     let tags = settings.tag.iter().cloned().collect();
-    Ok(Abilities { scripts, addons: addons.unwrap_or_default(), tags })
+    // Who stands back for others has no use for work that may be for nothing.
+    let declines = settings.no_backups || settings.when_idle.is_some();
+    let backups = if declines { Backups::Declined } else { Backups::Taken };
+    Ok(Abilities { scripts, addons: addons.unwrap_or_default(), tags, backups })
 }
 
 /// What an agent is made of, wherever it comes from: the system, or a simulation.
@@ -196,7 +217,11 @@ pub struct Parts {
     /// What leases are timed by.
     pub clock: Arc<dyn BootClock>,
     /// How it uses its machine.
-    pub plan: Plan,
+    pub governor: Governor,
+    /// When it leaves its machine to others.
+    pub courtesy: Courtesy,
+    /// What these do there.
+    pub load: Box<dyn Load>,
     /// The outbox's bound.
     pub max_outbox_bytes: u64,
     /// The bound of the scenes on this machine.
@@ -223,7 +248,9 @@ impl Parts {
             introduction,
             studio,
             clock,
-            plan,
+            governor,
+            courtesy,
+            load,
             max_outbox_bytes,
             max_cache_bytes,
             leaving,
@@ -234,7 +261,7 @@ impl Parts {
         let scripts = introduction.abilities.scripts;
         let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
         let agent_id = introduction.identity.agent_id;
-        let link = Link::new(client.clone(), introduction, leaving.stopping().clone());
+        let link = Link::new(client.clone(), introduction, governor.setting().slots, leaving.stopping().clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
         let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
@@ -271,7 +298,6 @@ impl Parts {
             outbox,
             reports,
             studio,
-            threads: plan.threads,
             blender,
             scripts,
             poll: Duration::from_millis(intervals.poll_ms),
@@ -280,17 +306,26 @@ impl Parts {
             memory: memory.clone(),
         };
         tasks.spawn(memory.clone().watch(farewell_over.clone()));
-        let mut slots = JoinSet::new();
-        for number in 0..plan.slots {
-            slots.spawn(tasks.track_future(Slot::new(workshop.clone(), work.join(number.to_string())).run()));
-        }
-        drop(workshop);
+        let crew = Crew::new(workshop, work, governor, courtesy, load, tasks.clone()).run();
+        tokio::pin!(crew);
         let interval = Duration::from_millis(intervals.heartbeat_ms);
         let beating = heartbeat::beat(link.clone(), book, leaving.clone(), interval, || memory.told(sample()));
         tokio::pin!(beating);
 
         // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
-        let ended = all_ended(slots, beating.as_mut(), &leaving).await?;
+        let mut watching = std::pin::pin!(leaving.watch_idleness());
+        let mut watched = false;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut crew => break ended?,
+                over = &mut beating => {
+                    leaving.stop();
+                    crew.await?;
+                    break over;
+                }
+                () = &mut watching, if !watched => watched = true,
+            }
+        };
         let told = async {
             tokio::select! {
                 _ = &mut courier => {}
@@ -305,35 +340,6 @@ impl Parts {
         tracing::info!("left");
         Ok(how(ended, &leaving))
     }
-}
-
-/// Waits until every slot has ended, while the heart beats; how the line has ended meanwhile.
-async fn all_ended(
-    mut slots: JoinSet<LinkEnded>,
-    mut beating: Pin<&mut impl Future<Output = LinkEnded>>,
-    leaving: &Leaving,
-) -> anyhow::Result<LinkEnded> {
-    let mut ended = LinkEnded::Stopped;
-    let mut watching = std::pin::pin!(leaving.watch_idleness());
-    let mut watched = false;
-    while !slots.is_empty() {
-        tokio::select! {
-            Some(slot) = slots.join_next() => {
-                let slot = slot.context("a slot")?;
-                if slot != LinkEnded::Stopped {
-                    ended = slot;
-                    leaving.stop();
-                }
-            }
-            over = &mut beating => {
-                ended = over;
-                leaving.stop();
-                while slots.join_next().await.is_some() {}
-            }
-            () = &mut watching, if !watched => watched = true,
-        }
-    }
-    Ok(ended)
 }
 
 /// Leaves the orchestrator once everything is `told`, if that does not take too long.

@@ -10,6 +10,7 @@ use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::governor::{Processors, WantedSlots};
 use crate::jail::Sandbox;
 
 /// Haywain's agent: renders frames with the Blender on this machine, for an orchestrator.
@@ -40,10 +41,27 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blender: Vec<PathBuf>,
 
-    /// How many frames to render at once [default: by the machine's processors and memory]
-    #[arg(long, env = "HAYWAIN_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    /// How many frames to render at once, for example 4, or 4x2 for two threads each [default: what turns out to be fastest, and as
+    /// many as fit into memory]
+    #[arg(long, env = "HAYWAIN_SLOTS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    slots: Option<u32>,
+    slots: Option<WantedSlots>,
+
+    /// The most processors that all Blenders together may render with, for example 6, or 75% of those that there are
+    #[arg(long, env = "HAYWAIN_MAX_CPU", value_name = "CORES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_cpu: Option<Processors>,
+
+    /// Begin no frame while others use more processors of this machine than this, for example 2, or 25%; frames in work are
+    /// finished. Such an agent takes no backups [default if no LOAD is named: 25%]
+    #[arg(long, env = "HAYWAIN_WHEN_IDLE", value_name = "LOAD", num_args = 0..=1, require_equals = true, default_missing_value = "25%")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when_idle: Option<Processors>,
+
+    /// Begin no frame that another agent has in work, to be there if that one fails: for machines where power or traffic costs
+    #[arg(long, env = "HAYWAIN_NO_BACKUPS")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_backups: bool,
 
     /// The most memory that all Blenders together may have, for example 16GiB [default: what the machine has beside the reserve]
     #[arg(long, env = "HAYWAIN_MAX_MEMORY", value_name = "SIZE")]
@@ -156,8 +174,15 @@ pub struct Settings {
     /// Blenders to use; found by looking unless any are set.
     #[serde(default)]
     pub blender: Vec<PathBuf>,
-    /// Frames to render at once; decided by the machine unless set.
-    pub slots: Option<u32>,
+    /// Frames to render at once; the governor's to find out unless set.
+    pub slots: Option<WantedSlots>,
+    /// The most processors to render with; all unless set.
+    pub max_cpu: Option<Processors>,
+    /// The load of others above which no frame is begun; none unless set.
+    pub when_idle: Option<Processors>,
+    /// Whether frames that another agent has in work are left to it.
+    #[serde(default)]
+    pub no_backups: bool,
     /// The most memory that all Blenders together may have; what the machine has beside the reserve unless set.
     pub max_memory: Option<Size>,
     /// The memory that is left to other programs; by the machine unless set.

@@ -1,7 +1,7 @@
 //! The agent's line to its orchestrator: who it says it is, and what it does about each answer to a registration, a lease
 //! request and a heartbeat.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,8 +28,6 @@ pub struct Introduction {
     pub identity: Identity,
     /// What people call it.
     pub name: String,
-    /// Its slots.
-    pub slots: u32,
     /// Its machine.
     pub machine: MachineFacts,
     /// Its Blenders.
@@ -71,19 +69,33 @@ pub struct Link {
     beats: Arc<AtomicU64>,
     /// The machine, as the last of them told of it.
     sample: Arc<Mutex<Option<MachineSample>>>,
+    /// Its slots, now.
+    slots: Arc<AtomicU32>,
 }
 
 impl Link {
-    /// A line that ends with `stop`.
+    /// A line of an agent with so many slots, that ends with `stop`.
     #[must_use]
-    pub fn new(client: AgentClient, introduction: Introduction, stop: CancellationToken) -> Self {
-        Self { client, introduction: Arc::new(introduction), stop, beats: Arc::default(), sample: Arc::default() }
+    pub fn new(client: AgentClient, introduction: Introduction, slots: u32, stop: CancellationToken) -> Self {
+        Self {
+            client,
+            introduction: Arc::new(introduction),
+            stop,
+            beats: Arc::default(),
+            sample: Arc::default(),
+            slots: Arc::new(slots.into()),
+        }
     }
 
-    /// How many slots the agent has told of.
+    /// The agent works on so many batches at once from now on; the next heartbeat says so.
+    pub fn has_slots(&self, slots: u32) {
+        self.slots.store(slots, Ordering::Relaxed);
+    }
+
+    /// How many slots the agent has, now.
     #[must_use]
     pub fn slots(&self) -> u32 {
-        self.introduction.slots
+        self.slots.load(Ordering::Relaxed)
     }
 
     /// The machine by its last sample, if there was one.
@@ -94,12 +106,12 @@ impl Link {
 
     /// Makes the agent known, however long that takes, and learns the intervals to keep.
     pub async fn register(&self) -> Result<RegisterAnswer, LinkEnded> {
-        let Introduction { identity, name, slots, machine, blenders, abilities } = &*self.introduction;
+        let Introduction { identity, name, machine, blenders, abilities } = &*self.introduction;
         let request = RegisterRequest {
             agent_id: identity.agent_id,
             incarnation: identity.incarnation,
             name: name.clone(),
-            slots: *slots,
+            slots: self.slots.load(Ordering::Relaxed),
             machine: machine.clone(),
             blenders: blenders.clone(),
             abilities: abilities.clone(),
@@ -152,7 +164,7 @@ impl Link {
         let Identity { agent_id, incarnation } = self.introduction.identity;
         *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
         let sequence = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
-        let slots = self.introduction.slots;
+        let slots = self.slots.load(Ordering::Relaxed);
         let request = HeartbeatRequest { agent_id, incarnation, sequence, slots, sample, leases };
         match self.client.heartbeat(&request, timeout).await {
             Ok(answer) => Ok(Some(answer)),

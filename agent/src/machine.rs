@@ -1,4 +1,4 @@
-//! The machine as sysinfo sees it, and how many slots it is good for.
+//! The machine as sysinfo sees it.
 
 use std::path::Path;
 
@@ -8,11 +8,6 @@ use sysinfo::{
     CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus,
     ProcessesToUpdate, RefreshKind, System,
 };
-
-/// Logical processors that one Blender can be expected to make use of by itself.
-const CORES_PER_SLOT: u32 = 8;
-/// Memory that a slot is given as long as nobody knows what its scene needs.
-const MEMORY_PER_SLOT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
 /// By how many seconds the system may tell the start of a process otherwise later: it counts from a boot that it computes anew.
 const START_DRIFT_S: i64 = 2;
@@ -31,25 +26,6 @@ pub fn cache_bytes(folder: &Path) -> u64 {
     let holding = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
     let disk = holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).filter(|disk| disk.total_space() > 0);
     disk.map_or(CACHE_BYTES, |disk| CACHE_BYTES.min(disk.total_space() / CACHE_SHARE))
-}
-
-/// How an agent uses its machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
-    /// Frames rendered at once.
-    pub slots: u32,
-    /// Threads of each Blender; `None` leaves it to Blender, which takes all processors.
-    pub threads: Option<u32>,
-}
-
-/// A first simple rule: one slot for every eight processors, as far as the memory goes. Fewer slots with more threads each
-/// are safe: they share nothing, and what a slot loads it loads once.
-#[must_use]
-pub fn plan(wanted_slots: Option<u32>, logical_cores: u32, memory_available_bytes: u64) -> Plan {
-    let by_memory = u32::try_from(memory_available_bytes / MEMORY_PER_SLOT_BYTES).unwrap_or(u32::MAX);
-    let slots = wanted_slots.unwrap_or_else(|| (logical_cores / CORES_PER_SLOT).min(by_memory)).max(1);
-    let threads = (slots > 1).then(|| (logical_cores / slots).max(1));
-    Plan { slots, threads }
 }
 
 /// A view on the machine that is refreshed when it is asked.
@@ -75,6 +51,12 @@ impl Machine {
             logical_cores: logical_cores(),
             memory_bytes: total_bytes(&mut self.system),
         }
+    }
+
+    /// All logical processors, those included that this process may not use.
+    #[must_use]
+    pub fn processors(&self) -> u32 {
+        u32::try_from(self.system.cpus().len()).unwrap_or(u32::MAX)
     }
 
     /// The machine now. Processor use is the mean since the last sample.
@@ -172,34 +154,6 @@ pub fn activity(process: u32) -> Option<Activity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const GIB: u64 = 1024 * 1024 * 1024;
-
-    #[test]
-    fn slots_follow_processors_and_memory() {
-        #[rustfmt::skip]
-        let cases = [
-            // wanted, cores, memory available -> slots, threads
-            (None, 1, GIB, 1, None),
-            (None, 2, 24 * GIB, 1, None),
-            (None, 8, 64 * GIB, 1, None),
-            (None, 16, 64 * GIB, 2, Some(8)),
-            (None, 128, 512 * GIB, 16, Some(8)),
-            (None, 128, 16 * GIB, 4, Some(32)),
-            (None, 128, GIB, 1, None),
-            // The owner knows better.
-            (Some(1), 128, 512 * GIB, 1, None),
-            (Some(2), 2, GIB, 2, Some(1)),
-            (Some(4), 2, GIB, 4, Some(1)),
-        ];
-        for (wanted, cores, memory, slots, threads) in cases {
-            assert_eq!(
-                plan(wanted, cores, memory),
-                Plan { slots, threads },
-                "{wanted:?}, {cores} cores, {memory} bytes"
-            );
-        }
-    }
 
     #[test]
     fn the_machine_is_seen() {

@@ -57,6 +57,20 @@ pub struct Abilities {
     /// The words that its owner has given to it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tags: BTreeSet<Tag>,
+    /// Whether it begins frames that another agent has in work.
+    #[serde(default)]
+    pub backups: Backups,
+}
+
+/// Whether an agent begins frames beside another that has them in work, to be there if that one fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Backups {
+    /// It does.
+    #[default]
+    Taken,
+    /// It does not: its machine is somebody's desk, or its traffic costs.
+    Declined,
 }
 
 /// An add-on.

@@ -186,9 +186,18 @@ impl Account {
 
     /// Waits until the session is to stop, and says why.
     pub async fn stopped(&self) -> Stopped {
+        self.told(|_| true).await
+    }
+
+    /// Waits until the session is to stop though it has work.
+    pub async fn starved(&self) -> Stopped {
+        self.told(|why| matches!(why, Stopped::Short(_))).await
+    }
+
+    async fn told(&self, counts: impl Fn(Stopped) -> bool) -> Stopped {
         let mut stop = self.memory.state().entries[self.number].stop.subscribe();
         // The sender lives as long as the account.
-        match stop.wait_for(Option::is_some).await.ok().and_then(|why| *why) {
+        match stop.wait_for(|why| why.is_some_and(&counts)).await.ok().and_then(|why| *why) {
             Some(why) => why,
             None => std::future::pending().await,
         }

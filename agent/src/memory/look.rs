@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::machine;
 
 /// How often all processes are looked through for new members of the groups; in between it is those that are known.
-const EVERYBODY_EVERY: Duration = Duration::from_secs(2);
+const EVERYBODY_EVERY: Duration = Duration::from_secs(5);
 
 /// Where memory is looked at: the system, or a simulation.
 pub trait Look: Send + 'static {

@@ -102,6 +102,17 @@ struct Entry {
     told_to_stop: Option<Instant>,
 }
 
+/// The memory as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtHand {
+    /// What programs could still get.
+    pub available_bytes: u64,
+    /// What the agent's sessions have.
+    pub own_bytes: u64,
+    /// The processes that lead these.
+    pub leaders: Vec<u32>,
+}
+
 impl Memory {
     /// The account of what `look` sees, within `limits`.
     #[must_use]
@@ -131,6 +142,26 @@ impl Memory {
     #[must_use]
     pub fn of_scene(&self, workload: &Workload) -> Option<SceneMemory> {
         self.state().learnt.of(workload)
+    }
+
+    /// What a scene is expected to take here, if it was measured.
+    #[must_use]
+    pub fn need_bytes(&self, workload: &Workload) -> Option<u64> {
+        let state = self.state();
+        state.learnt.of(workload)?.peak_bytes?;
+        Some(state.learnt.need(workload, 0).most_bytes)
+    }
+
+    /// What is free, what all sessions have, and the processes that lead them.
+    #[must_use]
+    pub fn at_hand(&self) -> AtHand {
+        let mut state = self.state();
+        let available_bytes = state.look();
+        AtHand {
+            available_bytes,
+            own_bytes: state.entries.iter().map(|entry| entry.resident_bytes).sum(),
+            leaders: state.entries.iter().filter_map(|entry| entry.process).collect(),
+        }
     }
 
     /// The memory that one session more could get now.

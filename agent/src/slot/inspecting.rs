@@ -47,7 +47,7 @@ impl Slot {
         };
         let opened = tokio::select! {
             biased;
-            why = self.account.stopped() => return Err(self.starved(why)),
+            why = self.account.starved() => return Err(self.starved(why)),
             opened = warmth::open(&mut warm, wanted, in_use) => opened,
         };
         let inspection = warm.blender.take_inspection();

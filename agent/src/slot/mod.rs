@@ -4,98 +4,50 @@
 mod inspecting;
 mod room;
 mod warmth;
+mod workshop;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::ids::LeaseId;
-use haywain_shared::options::Scripts;
-use haywain_shared::protocol::{BlenderFacts, FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
-use tokio::sync::{mpsc, oneshot};
+use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::room::NotReady;
 use self::warmth::{Wanted, Warm};
+pub use self::workshop::Workshop;
 use crate::blender::session::{Failure, Rendered, Terms};
-use crate::blender::studio::Studio;
-use crate::book::{Book, Standing};
-use crate::cache::SceneCache;
+use crate::book::Standing;
+use crate::crew::Post;
 use crate::delivery::Report;
-use crate::leaving::Leaving;
-use crate::link::{Link, LinkEnded, Offer};
+use crate::link::{LinkEnded, Offer};
+use crate::memory::Account;
 use crate::memory::admission::Need;
-use crate::memory::{Account, Memory};
 use crate::outbox::{Label, Outbox};
 use crate::output::{self, Output};
-use crate::status::Board;
 
 /// How long a slot keeps still after a Blender that did not even start, or a disk that is full: the machine needs its owner
 /// more than another batch.
 const AFTER_TROUBLE: Duration = Duration::from_secs(30);
 
-/// What all slots of an agent share.
-#[derive(Clone)]
-pub struct Workshop {
-    /// The line to the orchestrator.
-    pub link: Link,
-    /// The leases that are held.
-    pub book: Book,
-    /// The scenes on this machine.
-    pub cache: SceneCache,
-    /// Where finished frames go.
-    pub outbox: Outbox,
-    /// What there is to tell the orchestrator, in order.
-    pub reports: mpsc::UnboundedSender<Report>,
-    /// Where Blenders come from.
-    pub studio: Arc<dyn Studio>,
-    /// The Blender that looks at scenes for which no job has named one.
-    pub blender: BlenderFacts,
-    /// Whether Python may run that comes with a scene.
-    pub scripts: Scripts,
-    /// Threads of each Blender.
-    pub threads: Option<u32>,
-    /// How long the orchestrator holds a lease request.
-    pub poll: Duration,
-    /// When to take no more, and when to put everything down.
-    pub leaving: Leaving,
-    /// Where to say how it goes.
-    pub board: Board,
-    /// What fits on this machine.
-    pub memory: Memory,
-}
-
-impl Workshop {
-    /// Whether a frame may be begun. If the lease has run out by the agent's own clock, that is the orchestrator's to say, and
-    /// it is waited for; `Unknown` only when the agent leaves meanwhile.
-    async fn settled_standing(&self, lease: LeaseId, frame: FrameNumber) -> Standing {
-        let mut heartbeats = self.book.changes();
-        loop {
-            heartbeats.borrow_and_update();
-            let standing = self.book.standing(lease, frame);
-            if standing != Standing::Unknown {
-                return standing;
-            }
-            tracing::warn!(%lease, %frame, "the lease has run out here: waiting for the orchestrator");
-            tokio::select! {
-                () = self.leaving.draining().cancelled() => return Standing::Unknown,
-                changed = heartbeats.changed() => if changed.is_err() { return Standing::Unknown },
-            }
-        }
-    }
-}
+/// A slot that waits for work for longer than this was not held up by asking: there was none.
+const FOR_NOTHING: Duration = Duration::from_secs(1);
 
 /// One slot.
 pub struct Slot {
     shop: Workshop,
+    post: Post,
     /// For what Blender and its frames leave while they are in work.
     folder: PathBuf,
     account: Account,
     warm: Option<Warm>,
     /// Why it is to keep still.
     trouble: Option<String>,
+    /// When the last frame was finished, if the slot has been at work since, in the same session.
+    last_frame: Option<Instant>,
 }
 
 /// How a slot goes on after a frame.
@@ -113,12 +65,11 @@ enum Next {
 impl Slot {
     /// A slot that works in `folder`.
     #[must_use]
-    pub fn new(shop: Workshop, folder: PathBuf) -> Self {
-        let account = shop.memory.account();
-        Self { shop, folder, account, warm: None, trouble: None }
+    pub const fn new(shop: Workshop, post: Post, account: Account, folder: PathBuf) -> Self {
+        Self { shop, post, folder, account, warm: None, trouble: None, last_frame: None }
     }
 
-    /// Leases and works until the agent leaves, or the line ends.
+    /// Leases and works until it is to close, or the line ends.
     pub async fn run(mut self) -> LinkEnded {
         let ended = self.work_on().await;
         self.end_session().await;
@@ -127,13 +78,23 @@ impl Slot {
 
     async fn work_on(&mut self) -> LinkEnded {
         let (shop, account) = (self.shop.clone(), self.account.clone());
-        let leaving = shop.leaving.draining();
+        let closing = self.post.closing.clone();
         // What an earlier life has left is delivered first, or its frames could be leased anew.
         self.all_told().await;
-        while self.meanwhile(shop.leaving.may_take_work()).await.is_some() {
+        loop {
+            let may_take_work = async {
+                tokio::select! {
+                    biased;
+                    () = closing.cancelled() => None,
+                    may = shop.leaving.may_take_work() => may,
+                }
+            };
+            if self.meanwhile(may_take_work).await.is_none() {
+                break;
+            }
             tokio::select! {
                 biased;
-                () = leaving.cancelled() => break,
+                () = closing.cancelled() => break,
                 () = self.room_for_any() => {}
             }
             let warm = self.warm.as_ref().and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id);
@@ -141,12 +102,17 @@ impl Slot {
             let asking = async {
                 tokio::select! {
                     biased;
-                    // A grant that is on its way is given back when the agent says that it leaves.
-                    () = leaving.cancelled() => None,
+                    // A grant that is on its way goes back when the agent says that it leaves, or does not name it.
+                    () = closing.cancelled() => None,
                     leased = shop.link.next_work(shop.poll, offer, || shop.book.now()) => Some(leased),
                 }
             };
-            match self.meanwhile(asking).await {
+            let began = Instant::now();
+            let work = self.meanwhile(asking).await;
+            if began.elapsed() > FOR_NOTHING {
+                self.last_frame = None;
+            }
+            match work {
                 Some(Ok((Work::Batch(grant), asked))) => self.work(&grant, asked).await,
                 Some(Ok((Work::Inspection { scene }, _))) => self.inspect(scene).await,
                 Some(Err(ended)) => return ended,
@@ -163,7 +129,9 @@ impl Slot {
         let mut left: Vec<FrameNumber> = grant.frames.iter().rev().collect();
         let mut next = Next::GiveBack;
         if let Some(_busy) = self.shop.leaving.takes(grant.job_id) {
+            self.post.takes(grant.job_id, &Wanted::by(grant).workload());
             next = self.batch(grant, &unwanted, &mut left).await;
+            self.post.rests();
         }
         // A frame may have been put down in the middle.
         let _ = self.account.rests(None);
@@ -190,10 +158,10 @@ impl Slot {
             tracing::error!(seconds, "this machine is in trouble: taking no work for a while");
             let trouble = self.trouble.take().unwrap_or_default();
             let _note = self.shop.board.note(format!("a slot takes no work for {seconds} s: {trouble}"));
-            let leaving = self.shop.leaving.draining().clone();
+            let closing = self.post.closing.clone();
             self.meanwhile(async {
                 tokio::select! {
-                    () = leaving.cancelled() => {}
+                    () = closing.cancelled() => {}
                     () = tokio::time::sleep(AFTER_TROUBLE) => {}
                 }
             })
@@ -206,12 +174,13 @@ impl Slot {
         let lease = grant.lease_id;
         let shop = self.shop.clone();
         let stopping = shop.leaving.stopping();
+        let closing = self.post.closing.clone();
         while let Some(frame) = left.last().copied() {
             let may_begin = async {
                 tokio::select! {
                     biased;
                     () = stopping.cancelled() => None,
-                    () = shop.outbox.room() => Some(shop.settled_standing(lease, frame).await),
+                    () = shop.outbox.room() => Some(shop.settled_standing(lease, frame, &closing).await),
                 }
             };
             let Some(standing) = self.meanwhile(may_begin).await else { return Next::GiveBack };
@@ -224,7 +193,7 @@ impl Slot {
                 }
                 Standing::Unknown => return Next::GiveBack,
             }
-            if shop.leaving.gives_back() {
+            if closing.is_cancelled() || shop.leaving.gives_back() {
                 return Next::GiveBack;
             }
             let next = tokio::select! {
@@ -253,7 +222,7 @@ impl Slot {
         let account = self.account.clone();
         let attempt = tokio::select! {
             biased;
-            why = account.stopped() => Err(why),
+            why = account.starved() => Err(why),
             next = self.render(grant, frame) => Ok(next),
         };
         let (failure, is_stopped) = match attempt {
@@ -261,6 +230,7 @@ impl Slot {
             Ok(Err(failure)) => (failure, false),
             Err(why) => (self.starved(why), true),
         };
+        self.last_frame = None;
         let lease = self.shop.book.put_down(lease);
         let Failure { cause, message, peak_memory_bytes } = failure;
         let peak_memory_bytes = self.account.rests(peak_memory_bytes).or(peak_memory_bytes);
@@ -286,12 +256,16 @@ impl Slot {
     async fn render(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Result<Next, Failure> {
         let directory = self.folder.join(format!("{}_{frame}", grant.lease_id));
         let ms = |limit_ms: Option<u64>| limit_ms.map(Duration::from_millis);
+        let threads = self.post.threads();
         let terms = Terms {
-            threads: self.shop.threads,
+            threads: Some(threads),
             frame_timeout: ms(grant.frame_timeout_ms),
             stall_timeout: ms(grant.stall_timeout_ms),
         };
         let (book, account, lease) = (self.shop.book.clone(), self.account.clone(), grant.lease_id);
+        if !self.warm.as_ref().is_some_and(|warm| warm.has_open(Wanted::by(grant))) {
+            self.last_frame = None;
+        }
         let warm = match self.warmed_up(Wanted::by(grant)).await {
             Ok(warm) => warm,
             Err(NotReady::Failed(failure)) => return Err(failure),
@@ -303,7 +277,7 @@ impl Slot {
         let warm = self.warm.insert(warm);
         account.begins();
         // Fetching a scene and starting a Blender can take longer than a lease lasts.
-        let standing = self.shop.settled_standing(lease, frame).await;
+        let standing = self.shop.settled_standing(lease, frame, &self.post.closing).await;
         if standing != Standing::Held {
             tracing::info!(%lease, %frame, ?standing, "frame not begun");
             let _ = book.put_down(lease);
@@ -328,6 +302,8 @@ impl Slot {
             let _ = std::fs::remove_dir_all(&directory);
         }
         put?;
+        let span = self.last_frame.replace(Instant::now()).map(|last| last.elapsed());
+        self.post.finished(grant.job_id, &Wanted::by(grant).workload(), threads, span);
         self.replace_if_worn().await;
         Ok(Next::Frame)
     }
@@ -367,12 +343,12 @@ impl Slot {
         Ok(())
     }
 
-    /// Waits until the orchestrator knows everything that there was to report, or the agent leaves.
+    /// Waits until the orchestrator knows everything that there was to report, or the slot is to close.
     async fn all_told(&self) {
         let (told, waiting) = oneshot::channel();
         self.report(Report::Told(told));
         tokio::select! {
-            () = self.shop.leaving.draining().cancelled() => {}
+            () = self.post.closing.cancelled() => {}
             // An error says that the courier has ended.
             _ = waiting => {}
         }

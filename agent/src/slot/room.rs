@@ -91,13 +91,14 @@ impl Slot {
     }
 
     /// Has the room for a scene whose .blend has this size, once sessions without work have ended for it.
-    pub(super) async fn has_room_for(&self, workload: &Workload, blend_bytes: u64) -> Result<(), NotReady> {
-        let mut changes = self.account.changes();
+    pub(super) async fn has_room_for(&mut self, workload: &Workload, blend_bytes: u64) -> Result<(), NotReady> {
+        let account = self.account.clone();
+        let mut changes = account.changes();
         let until = Instant::now() + ENDS_WITHIN;
         loop {
             changes.borrow_and_update();
-            let need = self.account.need(workload, blend_bytes);
-            match self.account.ask(workload, need) {
+            let need = account.need(workload, blend_bytes);
+            match account.ask(workload, need) {
                 Admission::Open => return Ok(()),
                 Admission::Wait => return Err(NotReady::Crowded(need)),
                 Admission::TooLarge { room_bytes } => {
@@ -115,6 +116,8 @@ impl Slot {
                 }
                 Admission::EndIdle => tokio::select! {
                     _ = changes.changed() => {}
+                    // Another slot may be asking just now, too.
+                    _ = account.stopped(), if self.warm.is_some() => self.end_session().await,
                     () = tokio::time::sleep_until(until) => return Err(NotReady::Crowded(need)),
                 },
             }
@@ -132,7 +135,7 @@ impl Slot {
             format!("a slot waits for memory: a scene needs {need_mib} MiB beside those that are being rendered");
         let _note = self.shop.board.note(waits);
         let account = self.account.clone();
-        let leaving = self.shop.leaving.draining().clone();
+        let closing = self.post.closing.clone();
         self.meanwhile(async move {
             let mut changes = account.changes();
             let until = Instant::now() + WAIT_FOR_ROOM;
@@ -142,7 +145,7 @@ impl Slot {
                     return;
                 }
                 tokio::select! {
-                    () = leaving.cancelled() => return,
+                    () = closing.cancelled() => return,
                     () = tokio::time::sleep_until(until) => return,
                     _ = changes.changed() => {}
                 }

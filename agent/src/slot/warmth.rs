@@ -58,9 +58,20 @@ impl<'a> Wanted<'a> {
     pub(super) const fn by(grant: &'a LeaseGrant) -> Self {
         Self { blender: &grant.blender, scene: grant.scene, options: &grant.options, inspection: grant.inspection }
     }
+
+    /// What decides how much memory it takes.
+    pub(super) fn workload(self) -> Workload {
+        Workload { scene: self.scene, blender: self.blender.clone(), options: self.options.clone() }
+    }
 }
 
 impl Warm {
+    /// Whether the scene is open as it is wanted.
+    pub(super) fn has_open(&self, wanted: Wanted<'_>) -> bool {
+        let is_wanted = |scene: &OpenScene| scene.id == wanted.scene && scene.options == *wanted.options;
+        self.household.blender == *wanted.blender && self.scene.as_ref().is_some_and(is_wanted)
+    }
+
     /// Ends the Blender, and waits until it is gone.
     pub(super) async fn end(self) {
         let Self { blender, place, .. } = self;
@@ -76,10 +87,7 @@ impl Slot {
             // With this opening or, if the scene is open, with this frame.
             warm.blender.begin_log();
         }
-        let is_wanted = |scene: &OpenScene| scene.id == wanted.scene && scene.options == *wanted.options;
-        let is_open =
-            |warm: &Warm| warm.household.blender == *wanted.blender && warm.scene.as_ref().is_some_and(is_wanted);
-        if let Some(warm) = self.warm.take_if(|warm| is_open(warm)) {
+        if let Some(warm) = self.warm.take_if(|warm| warm.has_open(wanted)) {
             return Ok(warm);
         }
         let (mut warm, in_use) = self.housed(wanted).await?;
@@ -111,9 +119,7 @@ impl Slot {
         let in_use = in_use.map_err(|error| cache_failure(&error))?;
         let entry = &in_use.folder().entry;
         let blend_bytes = std::fs::metadata(entry).map_or(0, |file| file.len());
-        let Wanted { blender, scene, options, .. } = wanted;
-        let workload = Workload { scene, blender: blender.clone(), options: options.clone() };
-        self.has_room_for(&workload, blend_bytes).await?;
+        self.has_room_for(&wanted.workload(), blend_bytes).await?;
         let household = Household {
             blender: wanted.blender.clone(),
             scripts: wanted.options.scripts,

@@ -17,6 +17,9 @@ const HIDE: &str = r#"
     while [ "$1" != -- ]; do mount -t tmpfs -o size=64k,mode=755 hidden "$1" || exit 1; shift; done
     shift; exec "$@""#;
 
+/// Puts one file in place of another, and becomes the program behind them.
+const REPLACE: &str = r#"mount --bind "$1" "$2" || exit 1; shift 2; exec "$@""#;
+
 /// The means to run a program in a mount namespace of its own.
 pub(crate) struct Apart {
     /// What `unshare` is told.
@@ -24,8 +27,18 @@ pub(crate) struct Apart {
 }
 
 impl Apart {
-    /// As root, else in a user namespace; `None` where the system allows neither.
-    fn find() -> Option<Self> {
+    /// As root, else in a user namespace; `None` where the system allows neither, which is said.
+    pub(crate) fn find(what_for: &str) -> Option<Self> {
+        let found = Self::look();
+        if found.is_none() {
+            // Not by `eprintln!`, which nobody sees of a test that passes.
+            let text = format!("SKIPPED: {what_for} (no mount namespace can be made here, not even as a user)\n");
+            std::io::stderr().write_all(text.as_bytes()).unwrap();
+        }
+        found
+    }
+
+    fn look() -> Option<Self> {
         let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
         let folder = tempfile::tempdir().unwrap();
         ways.into_iter().map(|flags| Self { flags }).find(|apart| {
@@ -36,9 +49,21 @@ impl Apart {
 
     /// `program`, from where these folders are empty. It has the number of the process that is started.
     pub(crate) fn command(&self, program: &Path, hidden: &[&Path]) -> Command {
+        let mut command = self.shell(HIDE);
+        command.args(hidden).arg("--").arg(program);
+        command
+    }
+
+    /// `program`, from where `file` is in the place of `replaced`.
+    pub(crate) fn command_with(&self, program: &Path, file: &Path, replaced: &Path) -> Command {
+        let mut command = self.shell(REPLACE);
+        command.args([file, replaced, program]);
+        command
+    }
+
+    fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("unshare");
-        command.args(self.flags).args(["--propagation", "private", "sh", "-c", HIDE, "sh"]).args(hidden);
-        command.arg("--").arg(program);
+        command.args(self.flags).args(["--propagation", "private", "sh", "-c", script, "sh"]);
         command
     }
 }
@@ -50,13 +75,7 @@ fn seen_by(process: u64, path: &Path) -> PathBuf {
 
 #[test]
 fn an_agent_that_shares_no_folder_with_anyone_renders_what_blender_renders() {
-    let Some(apart) = Apart::find() else {
-        // Not by `eprintln!`, which nobody sees of a test that passes.
-        let text =
-            b"SKIPPED: an agent that shares no folder (no mount namespace can be made here, not even as a user)\n";
-        std::io::stderr().write_all(text).unwrap();
-        return;
-    };
+    let Some(apart) = Apart::find("an agent that shares no folder") else { return };
     let blender = blenders::path(Kind::Program);
     let farm = Farm::start(&blenders::scene("basic"));
     let projects = blenders::made_by("projects");

@@ -16,6 +16,7 @@ mod farm;
 mod faults;
 mod fidelity;
 mod frames;
+mod governor;
 mod inspection;
 mod jail;
 mod kills;

@@ -75,7 +75,7 @@ fn a_scene_that_takes_more_than_the_limit_ends_alone() {
     let farm = Farm::start(&blenders::scene("half_a_second"));
     let flags = ["--slots", "2", "--max-memory", "1500MiB"];
     let agent = farm.agent_with("one", &blenders::path(Kind::Program), &flags);
-    let light = farm.render(&json!({"from": 1, "to": 60}));
+    let light = farm.render(&json!({"from": 1, "to": 24}));
     farm.wait_for(&light, "a light frame", |job| job.counts.done >= 1);
     let process = agent.wait_for_log("Blender started")["process"].as_u64().unwrap();
     let wish = fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap();
@@ -94,13 +94,40 @@ fn a_scene_that_takes_more_than_the_limit_ends_alone() {
     let job = farm.wait_for_end(&light);
     assert_eq!(job.state, JobState::Completed, "{job:?}");
     let attempts = farm.attempts(&light);
-    assert!(attempts.len() == 60 && attempts.iter().all(|attempt| attempt.cause.is_none()), "{attempts:?}");
+    assert!(attempts.len() == 24 && attempts.iter().all(|attempt| attempt.cause.is_none()), "{attempts:?}");
     assert!(attempts.iter().all(|attempt| attempt.peak_memory_bytes.is_some_and(|bytes| bytes < 600 * MIB)));
 
-    // Frames of the scene that need less are rendered, by the same agent.
+    // Frames of the scene that need less are rendered, by the same agent, with nothing beside them.
     let modest = farm.wait_for_end(&farm.render(&json!({"from": 9, "to": 10, "scene": greedy})));
     assert_eq!(modest.state, JobState::Completed, "{modest:?}");
+    assert_eq!(agent.wait_for_log("session without work ended")["why"], "another scene needs its memory");
     assert!(system::is_running(agent.id()));
+}
+
+#[test]
+fn a_batch_that_finds_no_room_goes_back_and_costs_nothing() {
+    let farm = Farm::start(&blenders::scene("half_a_second"));
+    // Room for one of which nothing is known, and for two once it is.
+    let flags = ["--slots", "2", "--max-memory", "700MiB"];
+    let agent = farm.agent_with("one", &blenders::path(Kind::Program), &flags);
+    let path = farm.render(&json!({"from": 1, "to": 12, "batchSize": 2}));
+    let job = farm.wait_for_end(&path);
+    assert_eq!(job.state, JobState::Completed, "{job:?}");
+    let crowded = "no room beside the scenes that are being rendered: the batch went back; waiting";
+    assert!(!agent.logged(crowded).is_empty());
+    let attempts = farm.attempts(&path);
+    assert!(attempts.len() == 12 && attempts.iter().all(|attempt| attempt.cause.is_none()), "{attempts:?}");
+    let learnt = fs::read_to_string(farm.folder().join("one/memory.json")).unwrap();
+    assert!(learnt.contains("peakBytes"), "{learnt}");
+}
+
+#[test]
+fn an_agent_without_room_for_a_blender_says_so_and_does_not_start() {
+    let farm = Farm::start(&blenders::scene("basic"));
+    let mut agent = farm.agent_with("tight", &blenders::path(Kind::Program), &["--max-memory", "300MiB"]);
+    assert_eq!(agent.wait_for_exit(), Some(1));
+    let log = fs::read_to_string(farm.folder().join("tight.log")).unwrap();
+    assert!(log.contains("no Blender has room in 300 MiB"), "{log}");
 }
 
 #[test]

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use haywain_agent::agent::{Ended, Parts};
+use haywain_agent::governor::{self, Courtesy, Governor, WantedSlots};
 use haywain_agent::identity;
 use haywain_agent::leaving::{Bounds, Leaving};
 use haywain_agent::link::Introduction;
-use haywain_agent::machine::Plan;
+use haywain_agent::load::Load;
 use haywain_agent::memory::Memory;
 use haywain_agent::memory::learnt::Learnt;
 use haywain_agent::memory::limits::Limits;
@@ -40,6 +41,30 @@ pub(crate) struct Worker {
     life: Option<Life>,
     /// Who it is, once it has been started.
     pub(crate) id: Option<AgentId>,
+}
+
+/// Somebody who uses the machine now and then, until all is calm.
+struct Neighbour {
+    world: Arc<World>,
+    /// So that not all neighbours come at the same time.
+    late_ms: u64,
+    is_there: bool,
+}
+
+/// How often the neighbour comes, and for how long.
+const VISITS_MS: u64 = 130_000;
+const VISIT_MS: u64 = 30_000;
+
+impl Load for Neighbour {
+    fn foreign_cores(&mut self, _leaders: &[u32]) -> f32 {
+        let now_ms = self.world.calendar.now_ms() + self.late_ms;
+        let is_there = !self.world.is_calm() && now_ms % VISITS_MS < VISIT_MS;
+        if is_there && !self.is_there {
+            self.world.log.count("neighbours who came");
+        }
+        self.is_there = is_there;
+        if is_there { 2.0 } else { 0.0 }
+    }
 }
 
 /// A machine whose memory nobody counts.
@@ -98,24 +123,25 @@ impl Worker {
         let machine =
             MachineFacts { os: "none".to_owned(), arch: "none".to_owned(), logical_cores: 8, memory_bytes: 16 << 30 };
         let blenders = vec![BlenderFacts { version: "3.4.1".to_owned(), kind: BlenderKind::Program }];
+        // Every other agent finds out by itself how many slots it is to have, and has none while its neighbour is there.
+        let is_steady = self.number.is_multiple_of(2);
+        let slots = is_steady.then_some(WantedSlots { slots: self.slots, threads: None });
+        let late_ms = 17_000 * self.number as u64;
+        let neighbour = Neighbour { world: Arc::clone(&self.world), late_ms, is_there: false };
+        let memory = Limits { max_bytes: None, reserve_bytes: 0 };
         let parts = Parts {
             client: AgentClient::with_patience(Arc::new(line), Patience { spread: 0.0, ..Patience::ORCHESTRATOR }),
-            introduction: Introduction {
-                identity,
-                name,
-                slots: self.slots,
-                machine,
-                blenders,
-                abilities: Abilities::default(),
-            },
+            introduction: Introduction { identity, name, machine, blenders, abilities: Abilities::default() },
             studio: Arc::new(studio),
             clock: Arc::clone(&self.world.calendar) as Arc<_>,
-            plan: Plan { slots: self.slots, threads: None },
+            governor: Governor::new(governor::Limits::new(slots, 2, 2, None, memory)),
+            courtesy: Courtesy::new((!is_steady).then_some(0.5)),
+            load: Box::new(neighbour),
             max_outbox_bytes: 1000,
             max_cache_bytes: 1000,
             leaving: leaving.clone(),
             board: Board::new(Arc::clone(&self.world.calendar) as Arc<_>, jiff::Timestamp::UNIX_EPOCH),
-            memory: Memory::new(Limits { max_bytes: None, reserve_bytes: 0 }, Plenty, Learnt::default()),
+            memory: Memory::new(memory, Plenty, Learnt::default()),
             tasks: TaskTracker::new(),
         };
         let folder = self.folder.clone();

@@ -2,6 +2,7 @@
 
 mod agent;
 mod blobs;
+mod governor;
 mod grant;
 mod meter;
 mod plain;
@@ -32,6 +33,9 @@ pub(crate) enum Bench {
     Blobs(blobs::Flags),
     /// What the agent itself takes of its machine: idle, for each frame, and for each megabyte
     Agent(agent::Flags),
+    /// Frames a second with the governor against the best fixed number of slots and threads, for a light and a heavy scene, and that
+    /// against one Blender with all threads: real Blender, in pairs that take turns
+    Governor(governor::Flags),
     /// Seeds of the simulation, in release
     Seeds(seeds::Flags),
 }
@@ -42,6 +46,7 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Grant(flags) => grant::run(flags),
         Bench::Blobs(flags) => blobs::run(flags),
         Bench::Agent(flags) => agent::run(flags),
+        Bench::Governor(flags) => governor::run(flags),
         Bench::Seeds(flags) => seeds::run(flags),
     }
 }

@@ -89,6 +89,7 @@ cases! {
     a_lease_that_its_agent_does_not_name_goes_back_without_an_attempt
     a_cancelled_job_s_leases_are_revoked
     a_silent_agent_s_frame_is_backed_up_and_the_first_to_deliver_wins
+    an_agent_that_declines_backups_gets_none
     a_frame_is_pending_again_only_when_primary_and_backup_have_both_ended
     a_backup_that_fails_leaves_the_frame_with_its_primary
     a_failed_frame_goes_to_another_agent_first

@@ -2,7 +2,7 @@
 
 use haywain_shared::cause::Cause;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
-use haywain_shared::protocol::{HeldLease, LeaseStanding, RevokedReason, UploadOutcome};
+use haywain_shared::protocol::{Abilities, Backups, HeldLease, LeaseStanding, RevokedReason, UploadOutcome};
 
 use super::Bench;
 use super::bench::{SAMPLE, range};
@@ -158,6 +158,25 @@ pub(in crate::store) async fn a_silent_agent_s_frame_is_backed_up_and_the_first_
     assert_eq!(bench.job(job).await.counts.leased, leased - 1);
     assert_eq!(bench.deliver(&primary, 1).await.unwrap(), UploadOutcome::Superseded);
     assert_eq!(bench.job(job).await.failures, []);
+}
+
+pub(in crate::store) async fn an_agent_that_declines_backups_gets_none(bench: Bench) {
+    let (silent, desk, idle) = (bench.agent().await, AgentId::generate(), bench.agent().await);
+    let declines = Abilities { backups: Backups::Declined, ..Abilities::default() };
+    bench.register_with(desk, 1, declines).await.unwrap();
+    bench.submit(1, 1, 1).await;
+    let primary = bench.lease(silent).await;
+    bench.beat(silent, &primary, Some(1)).await;
+    for _ in 0..11 {
+        bench.heartbeat(desk, &[]).await;
+        bench.heartbeat(idle, &[]).await;
+        bench.pass(1).await;
+    }
+    assert_eq!(bench.ask(desk, RequestId::generate()).await.unwrap(), None);
+    assert_eq!(bench.lease(idle).await.frames, primary.frames);
+    // Frames that nobody has in work are another matter.
+    bench.submit(1, 1, 1).await;
+    bench.lease(desk).await;
 }
 
 pub(in crate::store) async fn a_frame_is_pending_again_only_when_primary_and_backup_have_both_ended(bench: Bench) {

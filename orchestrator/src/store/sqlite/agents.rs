@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use haywain_shared::ids::{AgentId, Incarnation};
 use haywain_shared::job::{AgentReport, AgentState, EventKind};
-use haywain_shared::protocol::AgentOrder;
+use haywain_shared::protocol::{AgentOrder, Backups};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Executor, Sqlite, SqlitePool};
 
@@ -80,6 +80,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether it is to be given no frame that another agent has in work.
+    pub(super) fn declines_backups(&self) -> bool {
+        self.facts.abilities.backups == Backups::Declined
+    }
+
     /// The agent as the one that asks for a lease.
     pub(super) fn applicant(&self, ask: &LeaseAsk) -> Applicant<'_> {
         Applicant {

@@ -35,6 +35,9 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, suspects: Vec<Suspect>) ->
         return Ok(None);
     }
     let agent = agents::known(tx, ask.agent).await?;
+    if agent.declines_backups() {
+        return Ok(None);
+    }
     for (id, in_work) in suspects {
         let lease = leases::find(&mut tx.conn, id).await?;
         if lease.life == LeaseLife::Ended || lease.control != Control::Active {
