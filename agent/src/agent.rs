@@ -217,7 +217,8 @@ impl Parts {
             tasks,
         } = self;
         let scripts = introduction.abilities.scripts;
-        let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
+        let blender =
+            introduction.blenders.first().map(|facts| facts.build.clone()).context("an agent without a Blender")?;
         let stop = leaving.stopping().clone();
         let agent_id = introduction.identity.agent_id;
         let link = Link::new(client.clone(), introduction, stop.clone());

@@ -13,11 +13,13 @@ use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
 /// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
-pub const DRIVER: [(&str, &str); 21] = [
+pub const DRIVER: [(&str, &str); 24] = [
     ("driver.py", include_str!("driver/driver.py")),
     ("haywain/bakes.py", include_str!("driver/haywain/bakes.py")),
     ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
     ("haywain/channel.py", include_str!("driver/haywain/channel.py")),
+    ("haywain/denoising.py", include_str!("driver/haywain/denoising.py")),
+    ("haywain/devices.py", include_str!("driver/haywain/devices.py")),
     ("haywain/failures.py", include_str!("driver/haywain/failures.py")),
     ("haywain/faults.py", include_str!("driver/haywain/faults.py")),
     ("haywain/inspection.py", include_str!("driver/haywain/inspection.py")),
@@ -35,6 +37,7 @@ pub const DRIVER: [(&str, &str); 21] = [
     ("haywain/scripts.py", include_str!("driver/haywain/scripts.py")),
     ("haywain/simulations.py", include_str!("driver/haywain/simulations.py")),
     ("haywain/views.py", blender_python::VIEWS),
+    ("probe.py", include_str!("driver/probe.py")),
 ];
 
 /// The version of this protocol that the driver must speak.

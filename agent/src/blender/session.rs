@@ -158,7 +158,7 @@ impl Session {
         patience: Patience,
         tasks: &TaskTracker,
     ) -> Result<Self, Failure> {
-        let mut child = spawn(blender, surroundings)
+        let mut child = spawn(blender, surroundings, DRIVER[0].0)
             .map_err(|error| Failure::new(Cause::Crashed, format!("{blender} could not be started: {error}")))?;
         let (Some(commands), Some(events), Some(log)) =
             (child.stdin().take(), child.stdout().take(), child.stderr().take())
@@ -389,7 +389,12 @@ impl Drop for Session {
     }
 }
 
-fn spawn(blender: &Blender, surroundings: Surroundings<'_>) -> std::io::Result<Box<dyn ChildWrapper>> {
+/// Starts Blender with one of the driver's scripts.
+pub(super) fn spawn(
+    blender: &Blender,
+    surroundings: Surroundings<'_>,
+    script: &str,
+) -> std::io::Result<Box<dyn ChildWrapper>> {
     let Surroundings { folder, color_config, addons: _, jailer, walls, kernels, mark } = surroundings;
     // What an earlier Blender has left there, it may have left on purpose.
     match std::fs::remove_dir_all(folder) {
@@ -406,12 +411,12 @@ fn spawn(blender: &Blender, surroundings: Surroundings<'_>) -> std::io::Result<B
     let mut command = CommandWrap::with_new(program, |command| {
         command.args(arguments);
         environment::put(command, surroundings, mark);
-        if blender.facts.kind == BlenderKind::Program {
+        if blender.facts.build.kind == BlenderKind::Program {
             command.args(["--background", "--factory-startup", "--disable-autoexec"]);
             // Before --python, or Blender goes on after an exception.
             command.args(["--python-exit-code", "3", "--python"]);
         }
-        command.arg(folder.join(DRIVER[0].0));
+        command.arg(folder.join(script));
         match color_config {
             Some(config) => command.env(OCIO, config),
             // Not the agent's own, either.

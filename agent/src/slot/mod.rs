@@ -11,7 +11,7 @@ use std::time::Duration;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::options::Scripts;
-use haywain_shared::protocol::{BlenderFacts, FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
+use haywain_shared::protocol::{BlenderBuild, FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +47,7 @@ pub struct Workshop {
     /// Where Blenders come from.
     pub studio: Arc<dyn Studio>,
     /// The Blender that looks at scenes for which no job has named one.
-    pub blender: BlenderFacts,
+    pub blender: BlenderBuild,
     /// Whether Python may run that comes with a scene.
     pub scripts: Scripts,
     /// Threads of each Blender.

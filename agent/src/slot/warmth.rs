@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use haywain_shared::cause::Cause;
 use haywain_shared::options::{RenderOptions, Scripts};
-use haywain_shared::protocol::{BlenderFacts, InspectionWish, LeaseGrant};
+use haywain_shared::protocol::{BlenderBuild, InspectionWish, LeaseGrant};
 use haywain_shared::scene::SceneId;
 
 use super::{Slot, disk_failure};
@@ -25,7 +25,7 @@ pub(super) struct Warm {
 /// What a Blender cannot change, or leaves traces of, while it lives: only jobs that agree in it share one.
 #[derive(Debug, PartialEq, Eq)]
 struct Household {
-    blender: BlenderFacts,
+    blender: BlenderBuild,
     scripts: Scripts,
     addons: BTreeSet<String>,
     color_config: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub(super) struct OpenScene {
 /// How a scene is to be open.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    pub(super) blender: &'a BlenderFacts,
+    pub(super) blender: &'a BlenderBuild,
     pub(super) scene: SceneId,
     pub(super) options: &'a RenderOptions,
     pub(super) inspection: InspectionWish,

@@ -13,7 +13,7 @@ use haywain_agent::output;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::options::RenderOptions;
-use haywain_shared::protocol::{BlenderFacts, BlenderKind, InspectionWish};
+use haywain_shared::protocol::{BlenderBuild, BlenderKind, InspectionWish};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
@@ -66,7 +66,7 @@ pub(crate) async fn start_in_jail(
 
 /// The version of a Blender.
 pub(crate) async fn version(kind: Kind) -> String {
-    blender(kind).await.facts.version
+    blender(kind).await.facts.build.version
 }
 
 /// Opens for a job that asks this, and for nobody's curiosity.
@@ -228,7 +228,7 @@ pub(crate) fn broken_blender(folder: &TempDir, script: &str) -> Blender {
     Blender {
         path,
         installation: vec![folder.path().to_owned()],
-        facts: BlenderFacts { version: "0".to_owned(), kind: BlenderKind::Program },
+        facts: BlenderBuild { version: "0".to_owned(), kind: BlenderKind::Program }.into(),
     }
 }
 

@@ -13,7 +13,7 @@ use haywain_agent::machine::Plan;
 use haywain_agent::status::Board;
 use haywain_shared::client::AgentClient;
 use haywain_shared::ids::AgentId;
-use haywain_shared::protocol::{Abilities, BlenderFacts, BlenderKind, MachineFacts, MachineSample};
+use haywain_shared::protocol::{Abilities, BlenderBuild, BlenderKind, MachineFacts, MachineSample};
 use haywain_shared::retry::Patience;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -80,7 +80,7 @@ impl Worker {
         let leaving = Leaving::new(Bounds::default());
         let machine =
             MachineFacts { os: "none".to_owned(), arch: "none".to_owned(), logical_cores: 8, memory_bytes: 16 << 30 };
-        let blenders = vec![BlenderFacts { version: "3.4.1".to_owned(), kind: BlenderKind::Program }];
+        let blenders = vec![BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program }.into()];
         let parts = Parts {
             client: AgentClient::with_patience(Arc::new(line), Patience { spread: 0.0, ..Patience::ORCHESTRATOR }),
             introduction: Introduction {
