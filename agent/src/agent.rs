@@ -19,23 +19,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::blender::known::Known;
+use crate::blender::probe::Laboratory;
 use crate::blender::session::Patience;
 use crate::blender::studio::{BlenderStudio, Studio};
-use crate::blender::{addons, find};
+use crate::blender::{addons, find, probe};
 use crate::book::Book;
 use crate::cache::SceneCache;
 use crate::clock::{BootClock, SystemBootClock};
 use crate::config::Settings;
 use crate::delivery::{Courier, Report};
-use crate::heartbeat;
 use crate::identity::{self, Identity};
 use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
 use crate::machine::{self, Machine, Plan};
 use crate::outbox::Outbox;
+use crate::slot::equipment::Equipment;
 use crate::slot::{Slot, Workshop};
 use crate::status::{Board, Keeper, Rooms, Watched, Who};
+use crate::{gpus, heartbeat};
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -60,17 +62,27 @@ pub enum Ended {
 /// Runs the agent until it leaves: because of `signals`, because of its own bounds, or because another took its place.
 pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
-    let blenders = find::blenders(&settings.blender, &mut Known::read(folder.path())).await?;
+    let mut known = Known::read(folder.path());
+    let mut blenders = find::blenders(&settings.blender, &mut known).await?;
     let left = leftovers::end_all_of(folder.path()).context("looking for what an earlier life has left")?;
     if left > 0 {
         tracing::warn!(processes = left, "an earlier life of this agent has left processes: ended");
     }
     let jailer = jailer(settings.sandbox)?;
+    let tasks = TaskTracker::new();
     let mut machine = Machine::new().context("looking at the machine")?;
     let facts = machine.facts();
     let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
+    let laboratory = Laboratory {
+        jailer: &jailer,
+        data_dir: folder.path(),
+        workplace: &folder.path().join(WORK),
+        gpus: &gpus::and_drivers(&facts.gpus),
+        tasks: &tasks,
+    };
+    probe::find_out(&mut blenders, &mut known, laboratory).await;
     let Some(identity) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
         return Ok(Ended::InOrder);
     };
@@ -80,7 +92,6 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         agent = %identity.agent_id, name, orchestrator = %settings.orchestrator, blenders = ?found,
         slots = plan.slots, threads = ?plan.threads, data_dir = %folder.path().display(), "agent ready"
     );
-    let tasks = TaskTracker::new();
     let clock = Arc::new(SystemBootClock::start());
     let began = clock.began();
     let board = Board::new(clock.clone(), began);
@@ -217,6 +228,7 @@ impl Parts {
             tasks,
         } = self;
         let scripts = introduction.abilities.scripts;
+        let blenders: Arc<[_]> = introduction.blenders.as_slice().into();
         let blender =
             introduction.blenders.first().map(|facts| facts.build.clone()).context("an agent without a Blender")?;
         let stop = leaving.stopping().clone();
@@ -270,7 +282,9 @@ impl Parts {
         };
         let mut slots = JoinSet::new();
         for number in 0..plan.slots {
-            slots.spawn(tasks.track_future(Slot::new(workshop.clone(), work.join(number.to_string())).run()));
+            let equipment = Equipment::of(Arc::clone(&blenders), number, plan.slots);
+            let slot = Slot::new(workshop.clone(), work.join(number.to_string()), equipment);
+            slots.spawn(tasks.track_future(slot.run()));
         }
         drop(workshop);
         let heartbeat_ms = Duration::from_millis(intervals.heartbeat_ms);

@@ -297,6 +297,7 @@ mod tests {
             job_id: JobId::generate(),
             scene: Sha256Digest::of(b"scene").into(),
             blender: BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
+            device: None,
             frames: FrameRange::new(frame(from), frame(to)).unwrap(),
             generation: 1,
             frame_timeout_ms: None,

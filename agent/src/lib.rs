@@ -11,6 +11,7 @@ pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod delivery;
+pub mod gpus;
 pub mod heartbeat;
 pub mod identity;
 pub mod jail;

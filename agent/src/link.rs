@@ -48,6 +48,8 @@ pub struct Offer {
     pub warm_bytes: u64,
     /// The scenes that lie whole on this machine, the latest used first.
     pub cached: Vec<SceneId>,
+    /// The ids of the devices that are the slot's to use; `None` is all.
+    pub devices: Option<Vec<String>>,
 }
 
 /// Why the line is of no more use to this process.
@@ -140,6 +142,7 @@ impl Link {
                 memory_available_bytes,
                 warm: offer.warm,
                 cached: offer.cached.clone(),
+                devices: offer.devices.clone(),
             };
             let call = || {
                 asked = now();

@@ -9,6 +9,8 @@ use sysinfo::{
     ProcessesToUpdate, RefreshKind, System,
 };
 
+use crate::gpus;
+
 /// Logical processors that one Blender can be expected to make use of by itself.
 const CORES_PER_SLOT: u32 = 8;
 /// Memory that a slot is given as long as nobody knows what its scene needs.
@@ -76,6 +78,7 @@ impl Machine {
             arch: std::env::consts::ARCH.to_owned(),
             logical_cores: logical_cores(),
             memory_bytes: memory_bytes.min(limit_bytes),
+            gpus: gpus::seen(),
         }
     }
 

@@ -197,11 +197,11 @@ pub enum Lacking {
 impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::GpuForTheScene => f.write_str("a GPU, which the scene asks for (device: any would take a CPU)"),
-            Self::Gpu => f.write_str("a GPU, which the job asks for"),
+            Self::GpuForTheScene => f.write_str("GPU, which the scene asks for (device: any would take a CPU)"),
+            Self::Gpu => f.write_str("GPU, which the job asks for"),
             Self::Kind(kind) => write!(f, "{kind}, which the job asks for"),
             Self::Graphics => {
-                f.write_str("a GPU that draws EEVEE and Workbench (device: software would take a program in its place)")
+                f.write_str("GPU that draws EEVEE and Workbench (device: software would take a program in its place)")
             }
             Self::NotForThisEngine(kind) => write!(f, "{kind} for the engine of the scene"),
             Self::Begun(kind) => write!(f, "{kind}, which the job was begun with"),

@@ -82,6 +82,19 @@ pub struct MachineFacts {
     pub logical_cores: u32,
     /// All memory that the agent may use.
     pub memory_bytes: u64,
+    /// Its GPUs, as the system tells of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuFacts>,
+}
+
+/// A GPU of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuFacts {
+    /// Who made it and what they call it, as far as the system tells.
+    pub name: String,
+    /// Its memory, where the system tells.
+    pub memory_bytes: Option<u64>,
 }
 
 /// A Blender that an agent can start, and what it can do there.

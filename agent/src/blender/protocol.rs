@@ -5,6 +5,7 @@ use std::path::Path;
 
 use haywain_shared::blender_python;
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::DeviceKind;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::{Fault, Inspection};
 use haywain_shared::options::RenderOptions;
@@ -71,9 +72,21 @@ pub enum Command<'a> {
         directory: &'a Path,
         /// Threads to use; 0 leaves it to Blender.
         threads: u32,
+        /// What to render it with, where that is the agent's to say.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<&'a DeviceOrder>,
     },
     /// End.
     Quit,
+}
+
+/// What a frame is to be rendered with: all of that, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceOrder {
+    /// The kind.
+    pub kind: DeviceKind,
+    /// Which of that kind, by Blender's ids.
+    pub ids: Vec<String>,
 }
 
 /// What the driver says.
@@ -91,6 +104,9 @@ pub enum Event {
     Opened {
         /// Its render engine.
         engine: String,
+        /// The device that it wants, where the engine lets it choose: `CPU` or `GPU`.
+        #[serde(default)]
+        device: Option<String>,
         /// The formats of its images, in Blender's words, that of the main picture first.
         formats: Vec<String>,
         /// What a person should know: what was changed, what to look out for.
@@ -176,8 +192,20 @@ mod tests {
                 }),
             ),
             (
-                Command::Render { frame, directory: Path::new("/w/1"), threads: 2 },
+                Command::Render { frame, directory: Path::new("/w/1"), threads: 2, device: None },
                 json!({"do": "render", "frame": -3, "directory": "/w/1", "threads": 2}),
+            ),
+            (
+                Command::Render {
+                    frame,
+                    directory: Path::new("/w/1"),
+                    threads: 0,
+                    device: Some(&DeviceOrder { kind: DeviceKind::Optix, ids: vec!["a".to_owned()] }),
+                },
+                json!({
+                    "do": "render", "frame": -3, "directory": "/w/1", "threads": 0,
+                    "device": {"kind": "optix", "ids": ["a"]}
+                }),
             ),
             (Command::Quit, json!({"do": "quit"})),
         ];

@@ -35,7 +35,8 @@ impl Slot {
     async fn look_into(&mut self, scene: SceneId) -> Result<Box<Inspection>, Failure> {
         let options = RenderOptions::default();
         let blender = self.shop.blender.clone();
-        let wanted = Wanted { blender: &blender, scene, options: &options, inspection: InspectionWish::Wanted };
+        let wanted =
+            Wanted { blender: &blender, device: None, scene, options: &options, inspection: InspectionWish::Wanted };
         let (mut warm, in_use) = self.housed(wanted).await?;
         let opened = warmth::open(&mut warm, wanted, in_use).await;
         let inspection = warm.blender.take_inspection();

@@ -1,6 +1,7 @@
 //! A slot: works off one batch after the other in a Blender that stays warm between them. It hands over what it has
 //! rendered and goes on at once; delivering is somebody else's work.
 
+pub mod equipment;
 mod inspecting;
 mod warmth;
 
@@ -9,12 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::Painter;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::options::Scripts;
 use haywain_shared::protocol::{BlenderBuild, FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use self::equipment::Equipment;
 use self::warmth::{Wanted, Warm};
 use crate::blender::session::{Failure, Rendered, Terms};
 use crate::blender::studio::Studio;
@@ -65,6 +68,8 @@ pub struct Slot {
     shop: Workshop,
     /// For what Blender and its frames leave while they are in work.
     folder: PathBuf,
+    /// What it renders with.
+    equipment: Equipment,
     warm: Option<Warm>,
     /// Why it is to keep still.
     trouble: Option<String>,
@@ -81,10 +86,10 @@ enum Next {
 }
 
 impl Slot {
-    /// A slot that works in `folder`.
+    /// A slot that works in `folder`, with its share of the machine's devices.
     #[must_use]
-    pub const fn new(shop: Workshop, folder: PathBuf) -> Self {
-        Self { shop, folder, warm: None, trouble: None }
+    pub const fn new(shop: Workshop, folder: PathBuf, equipment: Equipment) -> Self {
+        Self { shop, folder, equipment, warm: None, trouble: None }
     }
 
     /// Leases and works until the agent leaves, or the line ends.
@@ -107,6 +112,7 @@ impl Slot {
                 warm: warm.and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id),
                 warm_bytes: warm.map_or(0, |warm| warm.blender.memory_bytes()),
                 cached: self.shop.cache.cached(),
+                devices: self.equipment.free().cloned(),
             };
             let leased = tokio::select! {
                 biased;
@@ -236,7 +242,7 @@ impl Slot {
             Cause::DiskFull => Next::Pause,
             // It did not even start.
             Cause::Crashed | Cause::Stalled if self.warm.is_none() => Next::Pause,
-            _ if cause.is_the_scenes_fault() => Next::GiveBack,
+            _ if cause.is_the_scenes_fault() || cause == Cause::DeviceUnavailable => Next::GiveBack,
             _ => Next::Frame,
         };
         if next == Next::Pause {
@@ -251,7 +257,8 @@ impl Slot {
     async fn render(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Result<Next, Failure> {
         let directory = self.folder.join(format!("{}_{frame}", grant.lease_id));
         let ms = |limit_ms: Option<u64>| limit_ms.map(Duration::from_millis);
-        let terms = Terms {
+        let mut terms = Terms {
+            device: None,
             threads: self.shop.threads,
             frame_timeout: ms(grant.frame_timeout_ms),
             stall_timeout: ms(grant.stall_timeout_ms),
@@ -269,6 +276,8 @@ impl Slot {
         if let Some(log) = warm.blender.log() {
             book.logs_to(lease, log);
         }
+        let painter = warm.scene.as_ref().map_or(Painter::Unknown, |scene| scene.painter);
+        terms.device = self.equipment.order(&grant.blender, grant.device, grant.options.device, painter)?;
         std::fs::create_dir_all(&directory).map_err(|error| disk_failure(&error))?;
         let mut progress = |fraction| book.in_work(lease, frame, fraction);
         let rendered = warm.blender.render(frame, &directory, terms, &mut progress).await;

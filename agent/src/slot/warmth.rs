@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::{DeviceKind, Painter};
 use haywain_shared::options::{RenderOptions, Scripts};
 use haywain_shared::protocol::{BlenderBuild, InspectionWish, LeaseGrant};
 use haywain_shared::scene::SceneId;
@@ -28,6 +29,8 @@ struct Household {
     blender: BlenderBuild,
     scripts: Scripts,
     addons: BTreeSet<String>,
+    /// The kind of GPU, if it is known that there is to be one: its drivers leave their own in a process.
+    gpu: Option<DeviceKind>,
     color_config: Option<PathBuf>,
 }
 
@@ -35,6 +38,8 @@ struct Household {
 pub(super) struct OpenScene {
     pub(super) id: SceneId,
     options: RenderOptions,
+    /// How it is rendered, as far as devices matter.
+    pub(super) painter: Painter,
     _in_use: SceneInUse,
 }
 
@@ -42,6 +47,7 @@ pub(super) struct OpenScene {
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) blender: &'a BlenderBuild,
+    pub(super) device: Option<DeviceKind>,
     pub(super) scene: SceneId,
     pub(super) options: &'a RenderOptions,
     pub(super) inspection: InspectionWish,
@@ -49,7 +55,8 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     pub(super) const fn by(grant: &'a LeaseGrant) -> Self {
-        Self { blender: &grant.blender, scene: grant.scene, options: &grant.options, inspection: grant.inspection }
+        let LeaseGrant { blender, device, scene, options, inspection, .. } = grant;
+        Self { blender, device: *device, scene: *scene, options, inspection: *inspection }
     }
 }
 
@@ -94,6 +101,7 @@ impl Slot {
             blender: wanted.blender.clone(),
             scripts: wanted.options.scripts,
             addons: wanted.options.addons.clone(),
+            gpu: wanted.device.filter(|kind| kind.is_compute_gpu()),
             color_config: in_use.folder().color_config.clone(),
         };
         let warm = match self.warm.take() {
@@ -113,7 +121,7 @@ impl Slot {
 
 /// Opens the scene, in place of the one before.
 pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse) -> Result<(), Failure> {
-    let Wanted { scene: id, options, inspection, blender: _ } = wanted;
+    let Wanted { scene: id, options, inspection, blender: _, device: _ } = wanted;
     warm.scene = None;
     let opened = warm.blender.open(in_use.folder(), Opening { options, inspection }).await?;
     tracing::info!(scene = %id, engine = opened.engine, formats = ?opened.formats, notes = ?opened.notes, "scene opened");
@@ -124,7 +132,8 @@ pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse
         );
         return Err(Failure::new(Cause::BadScene, message));
     }
-    warm.scene = Some(OpenScene { id, options: options.clone(), _in_use: in_use });
+    let painter = Painter::of(&opened.engine, opened.device.as_deref());
+    warm.scene = Some(OpenScene { id, options: options.clone(), painter, _in_use: in_use });
     Ok(())
 }
 

@@ -21,10 +21,14 @@ use crate::blenders::{self, BOTH, Kind, scene};
 
 /// Frames that may take as long as they take, if they do not stand still.
 pub(crate) const TERMS: Terms =
-    Terms { threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
+    Terms { device: None, threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
 /// Frames that have little time.
-const HASTY: Terms =
-    Terms { threads: None, frame_timeout: Some(Duration::from_secs(4)), stall_timeout: Some(Duration::from_secs(2)) };
+const HASTY: Terms = Terms {
+    device: None,
+    threads: None,
+    frame_timeout: Some(Duration::from_secs(4)),
+    stall_timeout: Some(Duration::from_secs(2)),
+};
 
 async fn blender(kind: Kind) -> Blender {
     let folder = tempfile::tempdir().unwrap();

@@ -89,7 +89,7 @@ impl WarmBlender for SimBlender {
         assert!(scene.entry.exists(), "a scene that is opened is whole");
         let ms = self.dice.between(50, 3000);
         self.work(ms).await;
-        Ok(Opened { engine: "CYCLES".to_owned(), formats: vec!["PNG".to_owned()], notes: Vec::new() })
+        Ok(Opened { engine: "CYCLES".to_owned(), device: None, formats: vec!["PNG".to_owned()], notes: Vec::new() })
     }
 
     fn take_inspection(&mut self) -> Option<Box<Inspection>> {

@@ -78,8 +78,13 @@ impl Worker {
             salt: salt + 500,
         };
         let leaving = Leaving::new(Bounds::default());
-        let machine =
-            MachineFacts { os: "none".to_owned(), arch: "none".to_owned(), logical_cores: 8, memory_bytes: 16 << 30 };
+        let machine = MachineFacts {
+            os: "none".to_owned(),
+            arch: "none".to_owned(),
+            logical_cores: 8,
+            memory_bytes: 16 << 30,
+            gpus: Vec::new(),
+        };
         let blenders = vec![BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program }.into()];
         let parts = Parts {
             client: AgentClient::with_patience(Arc::new(line), Patience { spread: 0.0, ..Patience::ORCHESTRATOR }),

@@ -277,7 +277,7 @@ fn a_job_says_which_device_it_waits_for() {
         (
             json!({}),
             gpu,
-            "no agent has a GPU, which the scene asks for (device: any would take a CPU): not barn (CPU, software that draws)",
+            "no agent has GPU, which the scene asks for (device: any would take a CPU): not barn (CPU, software that draws)",
         ),
         (json!({}), eevee, "no agent has a Blender whose EEVEE works: not barn (Blender died of it)"),
     ];

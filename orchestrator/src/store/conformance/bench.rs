@@ -248,7 +248,13 @@ fn facts(blenders: &[&str]) -> AgentFacts {
     let blenders = blenders
         .iter()
         .map(|version| BlenderBuild { version: (*version).to_owned(), kind: BlenderKind::Program }.into());
-    let machine = MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: GIB };
+    let machine = MachineFacts {
+        os: "test".to_owned(),
+        arch: "test".to_owned(),
+        logical_cores: 1,
+        memory_bytes: GIB,
+        gpus: Vec::new(),
+    };
     AgentFacts { slots: 1, machine, blenders: blenders.collect(), abilities: Abilities::default() }
 }
 

@@ -39,7 +39,7 @@ def is_software(renderer, device_type=""):
 
 
 def graphics_device():
-    """(kind, name, id) of what draws EEVEE and Workbench. Only after one of them has drawn: before, Blender 3.4 crashes here."""
+    """(kind, name, id) of what draws EEVEE and Workbench. Only after one of them has drawn: before that, 3.4 crashes here."""
     import gpu
     renderer = gpu.platform.renderer_get()
     device_type = gpu.platform.device_type_get() if hasattr(gpu.platform, "device_type_get") else ""
@@ -54,52 +54,61 @@ def names_of(devices):
     return ", ".join(f"{kind} ({name})" for kind, name, _ in devices) or "none"
 
 
-def choose(scene, wanted):
-    """Has the scene rendered with the devices that are `wanted`: {"kind": …, "ids": […]}, or {} where the engine decides."""
-    if scene.render.engine != "CYCLES" or not wanted:
-        return
-    kind, ids = wanted["kind"].upper(), set(wanted.get("ids", ()))
+def forget():
+    """What was chosen for the last job's frames is nothing to the next one's."""
     preferences = cycles_preferences()
-    preferences.compute_device_type = "NONE" if kind == "CPU" else kind
-    for device in preferences.devices:
-        device.use = device.type == kind and (not ids or device.id in ids)
-    scene.cycles.device = "CPU" if kind == "CPU" else "GPU"
+    if preferences:
+        preferences.compute_device_type = "NONE"
+
+
+def choose(scene, wanted):
+    """Has the scene rendered with what is `wanted`: {"kind": …, "ids": […]}."""
+    kind, preferences = wanted["kind"].upper(), cycles_preferences()
+    # Each change of it makes Cycles begin anew, also where it keeps its data: so only what differs is set.
+    compute, device = ("NONE", "CPU") if kind == "CPU" else (kind, "GPU")
+    if preferences.compute_device_type != compute:
+        preferences.compute_device_type = compute
+        preferences.get_devices_for_type(compute) if compute != "NONE" else None
+    for each in preferences.devices:
+        use = each.type == compute and each.id in wanted["ids"]
+        if each.use != use:
+            each.use = use
+    if scene.cycles.device != device:
+        scene.cycles.device = device
+
+
+def is_as(scene, wanted):
+    """Whether the frame will be rendered with all that is wanted, and with nothing else."""
+    kind, preferences = wanted["kind"].upper(), cycles_preferences()
+    if kind == "CPU":
+        return scene.cycles.device == "CPU"
+    in_use = {each.id for each in preferences.devices if each.use and each.type == preferences.compute_device_type}
+    return (scene.cycles.device == "GPU" and preferences.compute_device_type == kind
+            and bool(in_use) and in_use == set(wanted["ids"]))
 
 
 def prepare(scene, wanted):
-    """Chooses, and looks whether it has come so: a build may not know the kind, and a GPU may have gone."""
-    try:
-        choose(scene, wanted)
-    except TypeError:  # Not one of this build's.
-        pass
-    check(scene, wanted)
-
-
-def check(scene, wanted):
-    """Fails unless the frame that comes will be rendered with what is wanted, all of it and nothing else."""
+    """Chooses the devices for a frame, and looks whether it has come so: a GPU may have gone since it was seen."""
     if scene.render.engine != "CYCLES" or not wanted:
         return
-    kind, ids = wanted["kind"].upper(), set(wanted.get("ids", ()))
-    preferences = cycles_preferences()
-    in_use = {device.id for device in preferences.devices if device.use and device.type == preferences.compute_device_type}
-    if kind == "CPU":
-        is_so = scene.cycles.device == "CPU"
-    else:
-        is_so = (scene.cycles.device == "GPU" and preferences.compute_device_type == kind and in_use
-                 and (not ids or in_use == ids))
-    if not is_so:
-        missing = f" {', '.join(sorted(ids - in_use))}" if ids - in_use else ""
-        raise Failure("device_unavailable", f"the frame is to be rendered with {kind}{missing}, which is not there: this Blender has "
-                      f"{names_of(compute_devices())}")
+    try:
+        choose(scene, wanted)
+    except TypeError:
+        pass  # Not a kind of this build's.
+    if not is_as(scene, wanted):
+        what = ", ".join([wanted["kind"].upper(), *wanted["ids"]])
+        raise Failure("device_unavailable", f"the frame is to be rendered with {what}, and cannot be: this Blender has "
+                      f"{names_of(compute_devices())}. Restart the agent, so that it looks anew")
 
 
 def check_drawn(scene, wanted):
-    """Fails if a program has drawn what a GPU was to draw; which of them draws is known only once something is drawn."""
-    if not draws(scene) or not wanted or wanted["kind"].upper() == "SOFTWARE":
+    """Fails if a program has drawn what a GPU was to draw: what draws is known only once something is drawn."""
+    if not draws(scene) or not wanted or wanted["kind"] != "graphics" or bpy.app.version < (4, 0, 0):
         return
-    kind, name, _ = graphics_device()
+    try:
+        kind, name, _ = graphics_device()
+    except SystemError:
+        return  # Nothing was drawn: a picture of strips or of nodes alone.
     if kind == "SOFTWARE":
         raise Failure("device_unavailable", f"{name} has drawn the frame in the place of a GPU: submit with device: software if that "
-                      "will do, or restart the agent, so that it looks for its GPU anew")
-
-
+                      "will do, or restart the agent, so that it looks anew")

@@ -8,6 +8,7 @@ import time
 
 import bpy
 
+from haywain.devices import check_drawn, prepare
 from haywain.failures import DISK_FULL, Failure
 from haywain.faults import blocked_drivers
 from haywain.outputs import Outputs, literal, overridden
@@ -115,6 +116,7 @@ def render_frame(channel, command, opened):
     frame, directory, threads = command["frame"], command["directory"], command.get("threads", 0)
     scene, render, watch = opened.scene, opened.scene.render, Watch(channel)
     check_writable(directory)
+    prepare(scene, command.get("device"))
     settings = [(render, "use_file_extension", True), (render, "use_overwrite", True),
                 (render, "use_placeholder", False)]
     if threads:
@@ -130,6 +132,7 @@ def render_frame(channel, command, opened):
     if watch.cancelled or "CANCELLED" in result:
         raise Failure("crashed", f"Blender cancelled frame {frame} and gave no reason: see the log")
     check_drivers(opened)
+    check_drawn(scene, command.get("device"))
     files = [{"name": name, "width": size and size[0], "height": size and size[1]}
              for name, size in outputs.collect()]
     if not files:
