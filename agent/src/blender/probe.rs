@@ -111,7 +111,7 @@ pub async fn find_out(blenders: &mut [Blender], known: &mut Known, laboratory: L
         let learnt = try_out(blender, laboratory).await;
         for part in learnt.engines.iter().chain(&learnt.denoisers) {
             if let Some(reason) = &part.failure {
-                tracing::warn!(%blender, part = part.name, reason, "does not work here");
+                tracing::info!(%blender, part = part.name, reason, "does not work here");
             }
         }
         let Learnt { devices, engines, denoisers, .. } = learnt;

@@ -21,6 +21,17 @@ pub(super) struct Heard {
     pub(super) tail: LogTail,
     pub(super) fraction: Option<f32>,
     pub(super) last_sign: Instant,
+    /// Whether kernels are being made ready: what a GPU computes with is compiled once, and that takes minutes.
+    pub(super) kernels: Kernels,
+}
+
+/// What Blender is at, as far as it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kernels {
+    /// They are ready, or of no matter.
+    Ready,
+    /// It makes them ready since then.
+    Compiling(Instant),
 }
 
 /// How long the driver's next word is waited for.
@@ -40,10 +51,15 @@ pub(super) struct CpuUse {
 
 impl Heard {
     pub(super) fn new() -> Self {
-        Self { tail: LogTail::default(), fraction: None, last_sign: Instant::now() }
+        Self { tail: LogTail::default(), fraction: None, last_sign: Instant::now(), kernels: Kernels::Ready }
     }
 
     pub(super) fn note_progress(&mut self, text: &str) {
+        match (progress::compiles(text), self.kernels) {
+            (Some(true), Kernels::Ready) => self.kernels = Kernels::Compiling(Instant::now()),
+            (Some(false), _) => self.kernels = Kernels::Ready,
+            _ => {}
+        }
         if let Some(fraction) = progress::fraction(text) {
             self.fraction = Some(fraction);
         }
@@ -66,9 +82,17 @@ impl CpuUse {
 }
 
 impl Waiting {
-    /// Why a process is not to be waited for any longer, if it is not.
-    pub(super) fn over(self, heard: &mut Heard, cpu: &mut CpuUse, activity: Activity) -> Option<Failure> {
+    /// Why a process is not to be waited for any longer, if it is not. The time in which kernels are compiled does not count: it
+    /// moves the limit.
+    pub(super) fn over(&mut self, heard: &mut Heard, cpu: &mut CpuUse, activity: Activity) -> Option<Failure> {
         let now = Instant::now();
+        if let Kernels::Compiling(since) = &mut heard.kernels
+            && now.duration_since(*since) < LONGEST_COMPILE
+        {
+            self.until = self.until.map(|(until, limit)| (until + now.duration_since(self.looked), limit));
+            heard.last_sign = now;
+        }
+        self.looked = now;
         if let Some((_, limit)) = self.until.filter(|(until, _)| now >= *until) {
             let message = format!("the frame took longer than its limit of {} s", limit.as_secs());
             return Some(Failure::new(Cause::TimedOut, message));

@@ -45,7 +45,7 @@ fn a_scene_set_to_gpu_is_rendered_on_a_cpu_only_where_that_is_asked_for() {
     waits_for(&farm, &optix, "no agent has OptiX, which the job asks for: not barn");
     let (code, body) = farm.refused(&with(scene, Some("gpus")));
     assert!(
-        code == 400 && body.contains("device: there is no device \\\"gpus\\\": choose one of cpu, gpu"),
+        code == 400 && body.contains("device: there is no device \"gpus\": choose one of cpu, gpu"),
         "{code} {body}"
     );
 }

@@ -64,7 +64,7 @@ def try_engine(scene, name):
 def try_denoiser(scene, name):
     choose_engine(scene, "CYCLES")
     if not has_denoiser(scene, name):
-        raise RuntimeError(f"this build of Blender has no {DENOISERS[name]}")
+        raise RuntimeError(f"Blender does not offer {DENOISERS[name]} here")
     scene.cycles.use_denoising, scene.cycles.denoiser = True, name
     render(scene)
 

@@ -9,7 +9,7 @@ from haywain.failures import Failure
 from haywain.needs import node_tree_of
 
 OIDN, OPTIX = "OPENIMAGEDENOISE", "OPTIX"
-DENOISERS = {OIDN: "OpenImageDenoise", OPTIX: "OptiX denoiser"}
+DENOISERS = {OIDN: "OpenImageDenoise", OPTIX: "the OptiX denoiser"}
 
 
 def has_denoiser(scene, name):
