@@ -243,7 +243,7 @@ impl Session {
         terms: Terms,
         mut progress: impl FnMut(f32) + Send,
     ) -> Result<Rendered, Failure> {
-        self.heard().fraction = None;
+        self.heard().begin_frame();
         let (threads, device) = (terms.threads.unwrap_or(0), terms.device.as_ref());
         self.say(&Command::Render { frame, directory, threads, device }).await?;
         let until = terms.frame_timeout.map(|limit| (Instant::now() + limit, limit));

@@ -16,22 +16,39 @@ use crate::machine::{Activity, WaitsFor};
 /// A process that uses at least one part in this many of one processor is at work.
 const AT_WORK_SHARE: u128 = 10;
 
+/// Compilers of GPU kernels are known to take minutes: after this long one hangs.
+const LONGEST_COMPILE: Duration = Duration::from_hours(1);
+
 /// What the process has printed, and when it last gave a sign of life.
 pub(super) struct Heard {
     pub(super) tail: LogTail,
     pub(super) fraction: Option<f32>,
     pub(super) last_sign: Instant,
-    /// Whether kernels are being made ready: what a GPU computes with is compiled once, and that takes minutes.
-    pub(super) kernels: Kernels,
+    kernels: Kernels,
 }
 
-/// What Blender is at, as far as it says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kernels {
-    /// They are ready, or of no matter.
-    Ready,
-    /// It makes them ready since then.
-    Compiling(Instant),
+/// What GPUs compute with is compiled when it is first wanted, by compilers that say nothing, and that can take minutes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kernels {
+    /// Since when they are being compiled, if they are.
+    compiling_since: Option<Instant>,
+    /// How long that has taken before, for the frame in work.
+    took: Duration,
+}
+
+impl Kernels {
+    /// How long it has taken for the frame in work.
+    fn took(&self, now: Instant) -> Duration {
+        self.took + self.compiling_since.map_or(Duration::ZERO, |since| now.duration_since(since))
+    }
+
+    fn note(&mut self, compiles: bool, now: Instant) {
+        match (compiles, self.compiling_since) {
+            (true, None) => self.compiling_since = Some(now),
+            (false, Some(_)) => *self = Self { compiling_since: None, took: self.took(now) },
+            _ => {}
+        }
+    }
 }
 
 /// How long the driver's next word is waited for.
@@ -51,14 +68,18 @@ pub(super) struct CpuUse {
 
 impl Heard {
     pub(super) fn new() -> Self {
-        Self { tail: LogTail::default(), fraction: None, last_sign: Instant::now(), kernels: Kernels::Ready }
+        Self { tail: LogTail::default(), fraction: None, last_sign: Instant::now(), kernels: Kernels::default() }
+    }
+
+    /// Another frame begins.
+    pub(super) fn begin_frame(&mut self) {
+        self.fraction = None;
+        self.kernels = Kernels::default();
     }
 
     pub(super) fn note_progress(&mut self, text: &str) {
-        match (progress::compiles(text), self.kernels) {
-            (Some(true), Kernels::Ready) => self.kernels = Kernels::Compiling(Instant::now()),
-            (Some(false), _) => self.kernels = Kernels::Ready,
-            _ => {}
+        if let Some(compiles) = progress::compiles(text) {
+            self.kernels.note(compiles, Instant::now());
         }
         if let Some(fraction) = progress::fraction(text) {
             self.fraction = Some(fraction);
@@ -82,18 +103,15 @@ impl CpuUse {
 }
 
 impl Waiting {
-    /// Why a process is not to be waited for any longer, if it is not. The time in which kernels are compiled does not count: it
-    /// moves the limit.
-    pub(super) fn over(&mut self, heard: &mut Heard, cpu: &mut CpuUse, activity: Activity) -> Option<Failure> {
+    /// Why a process is not to be waited for any longer, if it is not.
+    pub(super) fn over(self, heard: &mut Heard, cpu: &mut CpuUse, activity: Activity) -> Option<Failure> {
         let now = Instant::now();
-        if let Kernels::Compiling(since) = &mut heard.kernels
-            && now.duration_since(*since) < LONGEST_COMPILE
-        {
-            self.until = self.until.map(|(until, limit)| (until + now.duration_since(self.looked), limit));
+        // Compiling counts neither as standing still nor as rendering, unless it seems to have no end.
+        let compiled = heard.kernels.took(now).min(LONGEST_COMPILE);
+        if heard.kernels.compiling_since.is_some() && compiled < LONGEST_COMPILE {
             heard.last_sign = now;
         }
-        self.looked = now;
-        if let Some((_, limit)) = self.until.filter(|(until, _)| now >= *until) {
+        if let Some((_, limit)) = self.until.filter(|(until, _)| now >= *until + compiled) {
             let message = format!("the frame took longer than its limit of {} s", limit.as_secs());
             return Some(Failure::new(Cause::TimedOut, message));
         }
@@ -124,5 +142,48 @@ pub(super) async fn listen(log: impl AsyncRead + Unpin, heard: Arc<Mutex<Heard>>
         heard.last_sign = Instant::now();
         heard.note_progress(text);
         heard.tail.push(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOADING: &str =
+        "Fra:1 Mem:9.6M | Scene, ViewLayer | Loading render kernels (may take a few minutes the first time)";
+    const IDLE: Activity = Activity { cpu_time_ms: 0, waits_for: WaitsFor::Anything };
+
+    #[tokio::test(start_paused = true)]
+    async fn compiling_counts_towards_neither_limit() {
+        let minutes = |minutes| Duration::from_mins(minutes);
+        // Minutes and what is heard after them; whether it is over then, and why.
+        let loaded = "Fra:1 Mem:9.6M | Scene, ViewLayer | Sample 0/64";
+        #[rustfmt::skip]
+        let cases: [(&[(u64, &str)], Option<Cause>); 7] = [
+            (&[(0, loaded), (4, "")], None),
+            (&[(0, loaded), (5, "")], Some(Cause::Stalled)),
+            (&[(0, LOADING), (30, "")], None),
+            (&[(0, LOADING), (30, loaded), (4, "")], None),
+            (&[(0, LOADING), (30, loaded), (4, loaded), (4, loaded), (4, "")], Some(Cause::TimedOut)),
+            (&[(0, LOADING), (30, loaded), (5, "")], Some(Cause::Stalled)),
+            // This compiler hangs.
+            (&[(0, LOADING), (59, ""), (5, "")], Some(Cause::Stalled)),
+        ];
+        for (said, cause) in cases {
+            let mut heard = Heard::new();
+            let waiting = Waiting { until: Some((Instant::now() + minutes(10), minutes(10))), stall: Some(minutes(5)) };
+            let mut found = None;
+            for (after, line) in said {
+                tokio::time::advance(minutes(*after)).await;
+                // The processes of this table use no processor.
+                let mut cpu = CpuUse { sampled: Instant::now() - minutes(1), time_ms: 0 };
+                found = waiting.over(&mut heard, &mut cpu, IDLE).map(|failure| failure.cause).or(found);
+                if !line.is_empty() {
+                    heard.last_sign = Instant::now();
+                    heard.note_progress(line);
+                }
+            }
+            assert_eq!(found, cause, "{said:?}");
+        }
     }
 }

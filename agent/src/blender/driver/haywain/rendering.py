@@ -93,11 +93,16 @@ class Watch:
     def __init__(self, channel):
         self._channel = channel
         self._next_stats_s = 0.0
+        self._compiles = False
         self.cancelled = False
 
     def stats(self, text, *_):
+        if not isinstance(text, str) or not text:  # 3.4 passes none.
+            return
+        # The time in which kernels are compiled does not count: both its ends must be told.
+        compiled, self._compiles = self._compiles, any(word in text.lower() for word in ("kernels", "compiling"))
         now_s = time.monotonic()
-        if isinstance(text, str) and text and now_s >= self._next_stats_s:  # 3.4 passes no text.
+        if now_s >= self._next_stats_s or self._compiles != compiled:
             self._next_stats_s = now_s + STATS_INTERVAL_S
             self._channel.send("stats", text=text)
 
