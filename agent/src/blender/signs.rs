@@ -151,21 +151,22 @@ mod tests {
 
     const LOADING: &str =
         "Fra:1 Mem:9.6M | Scene, ViewLayer | Loading render kernels (may take a few minutes the first time)";
+    const LOADED: &str = "Fra:1 Mem:9.6M | Scene, ViewLayer | Sample 0/64";
     const IDLE: Activity = Activity { cpu_time_ms: 0, waits_for: WaitsFor::Anything };
 
     #[tokio::test(start_paused = true)]
     async fn compiling_counts_towards_neither_limit() {
+        /// Minutes, what is heard after them, and so on; why it is over then, if it is.
+        type Case = (&'static [(u64, &'static str)], Option<Cause>);
         let minutes = |minutes| Duration::from_mins(minutes);
-        // Minutes and what is heard after them; whether it is over then, and why.
-        let loaded = "Fra:1 Mem:9.6M | Scene, ViewLayer | Sample 0/64";
         #[rustfmt::skip]
-        let cases: [(&[(u64, &str)], Option<Cause>); 7] = [
-            (&[(0, loaded), (4, "")], None),
-            (&[(0, loaded), (5, "")], Some(Cause::Stalled)),
+        let cases: [Case; 7] = [
+            (&[(0, LOADED), (4, "")], None),
+            (&[(0, LOADED), (5, "")], Some(Cause::Stalled)),
             (&[(0, LOADING), (30, "")], None),
-            (&[(0, LOADING), (30, loaded), (4, "")], None),
-            (&[(0, LOADING), (30, loaded), (4, loaded), (4, loaded), (4, "")], Some(Cause::TimedOut)),
-            (&[(0, LOADING), (30, loaded), (5, "")], Some(Cause::Stalled)),
+            (&[(0, LOADING), (30, LOADED), (4, "")], None),
+            (&[(0, LOADING), (30, LOADED), (4, LOADED), (4, LOADED), (4, "")], Some(Cause::TimedOut)),
+            (&[(0, LOADING), (30, LOADED), (5, "")], Some(Cause::Stalled)),
             // This compiler hangs.
             (&[(0, LOADING), (59, ""), (5, "")], Some(Cause::Stalled)),
         ];

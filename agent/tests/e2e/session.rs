@@ -194,23 +194,6 @@ async fn a_scene_that_cannot_be_rendered_is_refused_by_cause_and_the_session_liv
 }
 
 #[tokio::test]
-async fn denoising_is_never_switched_off_in_silence() {
-    // Debian's build has no denoiser, the module has one.
-    let folder = tempfile::tempdir().unwrap();
-    let mut session = start(Kind::Program, folder.path()).await;
-    open(&mut session, &scene("denoised")).await.unwrap();
-    let rendered = session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await;
-    if let Err(failure) = rendered {
-        assert_eq!(failure.cause, Cause::DeviceUnavailable, "{failure}");
-        assert!(failure.message.contains("OpenImageDenoise"), "{failure}");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let mut session = start(Kind::Module, folder.path()).await;
-    open(&mut session, &scene("denoised")).await.unwrap();
-    session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_folder_that_cannot_be_written_to_is_no_output() {
     for kind in BOTH {
         let folder = tempfile::tempdir().unwrap();
