@@ -196,13 +196,13 @@ fn equipped(version: &str, devices: &[DeviceKind]) -> BlenderFacts {
     BlenderFacts { devices: devices.iter().map(device).collect(), ..facts.clone() }
 }
 
-fn looks(looks: &[(&str, &str, &str)]) -> Option<Vec<SceneLook>> {
+fn looks(looks: &[(&str, &str, &str)]) -> Vec<SceneLook> {
     let look = |(name, engine, device): &(&str, &str, &str)| SceneLook {
         name: (*name).to_owned(),
         engine: (*engine).to_owned(),
         device: Some((*device).to_owned()).filter(|device| !device.is_empty()),
     };
-    Some(looks.iter().map(look).collect())
+    looks.iter().map(look).collect()
 }
 
 #[test]
@@ -211,8 +211,8 @@ fn an_agent_gets_what_its_devices_render() {
     let plain = [equipped("4.2.1", &[Cpu, Software])];
     // The older one was built without GPUs.
     let strong = [equipped("4.2.1", &[Cpu]), equipped("5.0.1", &[Cpu, Optix, Cuda, Graphics])];
-    let gpu = looks(&[("Shot", "CYCLES", "GPU"), ("Still", "CYCLES", "CPU")]);
-    let eevee = looks(&[("Shot", "BLENDER_EEVEE", "")]);
+    let gpu = Some(looks(&[("Shot", "CYCLES", "GPU"), ("Still", "CYCLES", "CPU")]));
+    let eevee = Some(looks(&[("Shot", "BLENDER_EEVEE", "")]));
     let lacks = |wanted: Lacking, has: &[DeviceKind]| Err(Misfit::NoDevice { wanted, has: has.to_vec() });
     let fits = |version: &str, device: Option<DeviceKind>| Ok(Fit { blender: equipped(version, &[]).build, device });
     #[rustfmt::skip]
@@ -266,8 +266,8 @@ fn a_job_says_which_device_it_waits_for() {
     let failure = "Blender died of it".to_owned();
     facts.engines = vec![PartFacts { name: "EEVEE".to_owned(), failure: Some(failure) }];
     let blenders = [facts];
-    let gpu = looks(&[("Shot", "CYCLES", "GPU")]);
-    let eevee = looks(&[("Shot", "BLENDER_EEVEE_NEXT", "")]);
+    let gpu = Some(looks(&[("Shot", "CYCLES", "GPU")]));
+    let eevee = Some(looks(&[("Shot", "BLENDER_EEVEE_NEXT", "")]));
     let cases = [
         (
             json!({"device": "optix"}),
