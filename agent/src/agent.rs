@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::blender::known::Known;
+use crate::blender::probe::Laboratory;
 use crate::blender::session::Patience;
 use crate::blender::studio::{BlenderStudio, Studio};
-use crate::blender::{addons, find};
+use crate::blender::{addons, find, probe};
 use crate::book::Book;
 use crate::cache::SceneCache;
 use crate::clock::{BootClock, SystemBootClock};
@@ -28,7 +29,6 @@ use crate::config::Settings;
 use crate::crew::Crew;
 use crate::delivery::{Courier, Report};
 use crate::governor::{self, Courtesy, Governor};
-use crate::heartbeat;
 use crate::identity::{self, Identity};
 use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
@@ -40,8 +40,9 @@ use crate::memory::limits::Limits;
 use crate::memory::look::SystemLook;
 use crate::memory::{LEAST_SESSION_BYTES, Memory};
 use crate::outbox::{Outbox, Parcel};
-use crate::slot::Workshop;
+use crate::slot::{Workshop, equipment};
 use crate::status::{Board, Keeper, Rooms, Watched, Who};
+use crate::{gpus, heartbeat};
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -66,23 +67,36 @@ pub enum Ended {
 /// Runs the agent until it leaves: because of `signals`, because of its own bounds, or because another took its place.
 pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
-    let blenders = find::blenders(&settings.blender, &mut Known::read(folder.path())).await?;
+    let mut known = Known::read(folder.path());
+    let mut blenders = find::blenders(&settings.blender, &mut known).await?;
     let left = leftovers::end_all_of(folder.path()).context("looking for what an earlier life has left")?;
     if left > 0 {
         tracing::warn!(processes = left, "an earlier life of this agent has left processes: ended");
     }
     let jailer = jailer(settings.sandbox)?;
+    let tasks = TaskTracker::new();
     let mut machine = Machine::new().context("looking at the machine")?;
     let mut facts = machine.facts();
     let limits = memory_limits(settings, facts.memory_bytes)?;
     let look = SystemLook::new().context("looking at the machine's memory")?;
     let memory = Memory::new(limits, look, Learnt::read(folder.path()));
     facts.memory_bytes = facts.memory_bytes.min(limits.max_bytes.unwrap_or(u64::MAX));
-    let (processors, cores) = (machine.processors(), facts.logical_cores);
-    let governor = Governor::new(governor::Limits::new(settings.slots, processors, cores, settings.max_cpu, limits));
-    let courtesy = Courtesy::new(settings.when_idle.map(|load| load.of(processors)));
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
+    let laboratory = Laboratory {
+        jailer: &jailer,
+        data_dir: folder.path(),
+        workplace: &folder.path().join(WORK),
+        gpus: &gpus::and_drivers(&facts.gpus),
+        tasks: &tasks,
+    };
+    probe::find_out(&mut blenders, &mut known, laboratory).await;
+    let blender_facts: Vec<_> = blenders.iter().map(|blender| blender.facts.clone()).collect();
+    let gpus = equipment::gpus(&blender_facts);
+    let (processors, cores) = (machine.processors(), facts.logical_cores);
+    let bounds = governor::Limits::new(settings.slots, gpus, processors, cores, settings.max_cpu, limits);
+    let governor = Governor::new(bounds);
+    let courtesy = Courtesy::new(settings.when_idle.map(|load| load.of(processors)));
     let Some(identity) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
         return Ok(Ended::InOrder);
     };
@@ -93,7 +107,6 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         setting = %governor.setting(), max_memory_bytes = limits.max_bytes,
         reserve_memory_bytes = limits.reserve_bytes, data_dir = %folder.path().display(), "agent ready"
     );
-    let tasks = TaskTracker::new();
     let clock = Arc::new(SystemBootClock::start());
     let began = clock.began();
     let board = Board::new(clock.clone(), began);
@@ -118,7 +131,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
             name,
             machine: facts,
             abilities: abilities(settings)?,
-            blenders: blenders.iter().map(|blender| blender.facts.clone()).collect(),
+            blenders: blender_facts,
         },
         studio: Arc::new(BlenderStudio {
             blenders,
@@ -140,12 +153,24 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         memory,
         tasks,
     };
+    let ended = work_until_told(parts, folder.path(), machine, signals).await;
+    keeper.end().await;
+    ended
+}
+
+/// Works until the agent leaves by itself, or `signals` ask it to: politely at first.
+async fn work_until_told(
+    parts: Parts,
+    folder: &Path,
+    mut machine: Machine,
+    mut signals: Signals,
+) -> anyhow::Result<Ended> {
     let leaving = parts.leaving.clone();
-    let working = parts.run(folder.path(), move || machine.sample());
+    let working = parts.run(folder, move || machine.sample());
     tokio::pin!(working);
-    let ended = loop {
+    loop {
         tokio::select! {
-            ended = &mut working => break ended,
+            ended = &mut working => return ended,
             () = signals.next() => {
                 if leaving.draining().is_cancelled() {
                     tracing::info!("stopping at once");
@@ -156,9 +181,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
                 }
             }
         }
-    };
-    keeper.end().await;
-    ended
+    }
 }
 
 /// What Blenders are put into here, and says how strong that is.
@@ -259,7 +282,9 @@ impl Parts {
             tasks,
         } = self;
         let scripts = introduction.abilities.scripts;
-        let blender = introduction.blenders.first().cloned().context("an agent without a Blender")?;
+        let blenders: Arc<[_]> = introduction.blenders.as_slice().into();
+        let blender =
+            introduction.blenders.first().map(|facts| facts.build.clone()).context("an agent without a Blender")?;
         let agent_id = introduction.identity.agent_id;
         let link = Link::new(client.clone(), introduction, governor.setting().slots, leaving.stopping().clone());
         let work = folder.join(WORK);
@@ -298,6 +323,7 @@ impl Parts {
             outbox,
             reports,
             studio,
+            blenders,
             blender,
             scripts,
             poll: Duration::from_millis(intervals.poll_ms),

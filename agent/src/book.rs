@@ -267,7 +267,7 @@ mod tests {
     use haywain_shared::digest::Sha256Digest;
     use haywain_shared::ids::JobId;
     use haywain_shared::options::RenderOptions;
-    use haywain_shared::protocol::{BlenderFacts, BlenderKind, InspectionWish};
+    use haywain_shared::protocol::{BlenderBuild, BlenderKind, InspectionWish};
 
     use super::*;
 
@@ -296,7 +296,8 @@ mod tests {
             epoch: 1,
             job_id: JobId::generate(),
             scene: Sha256Digest::of(b"scene").into(),
-            blender: BlenderFacts { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
+            blender: BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
+            device: None,
             frames: FrameRange::new(frame(from), frame(to)).unwrap(),
             generation: 1,
             frame_timeout_ms: None,

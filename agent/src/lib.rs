@@ -14,6 +14,7 @@ pub mod config;
 pub mod crew;
 pub mod delivery;
 pub mod governor;
+pub mod gpus;
 pub mod heartbeat;
 pub mod identity;
 pub mod jail;

@@ -45,6 +45,8 @@ pub struct Offer {
     pub memory_bytes: u64,
     /// The scenes that lie whole on this machine, the latest used first.
     pub cached: Vec<SceneId>,
+    /// The ids of the devices that are the slot's to use; `None` is all.
+    pub devices: Option<Vec<String>>,
 }
 
 /// Why the line is of no more use to this process.
@@ -135,9 +137,10 @@ impl Link {
         let mut request_id = RequestId::generate();
         loop {
             let mut asked = Duration::ZERO;
-            let Offer { warm, memory_bytes, cached } = offer();
+            let Offer { warm, memory_bytes, cached, devices } = offer();
             let memory_available_bytes = memory_bytes.min(self.introduction.machine.memory_bytes);
-            let request = LeaseRequest { agent_id, incarnation, request_id, memory_available_bytes, warm, cached };
+            let request =
+                LeaseRequest { agent_id, incarnation, request_id, memory_available_bytes, warm, cached, devices };
             let call = || {
                 asked = now();
                 self.client.lease(&request, poll)

@@ -9,6 +9,8 @@ use sysinfo::{
     ProcessesToUpdate, RefreshKind, System,
 };
 
+use crate::gpus;
+
 /// By how many seconds the system may tell the start of a process otherwise later: it counts from a boot that it computes anew.
 const START_DRIFT_S: i64 = 2;
 
@@ -50,6 +52,7 @@ impl Machine {
             arch: std::env::consts::ARCH.to_owned(),
             logical_cores: logical_cores(),
             memory_bytes: total_bytes(&mut self.system),
+            gpus: gpus::seen(),
         }
     }
 

@@ -15,6 +15,8 @@ CREATE TABLE scenes (
     saved_by    TEXT,
     -- What the first agent that opened it has found in it, as JSON.
     inspection  TEXT,
+    -- Of that, as JSON, the engine and the device of each scene in it, the active one first.
+    looks       TEXT,
     created_ms  INTEGER NOT NULL,
     -- When it was registered, submitted or rendered last.
     touched_ms  INTEGER NOT NULL,
@@ -79,6 +81,8 @@ CREATE TABLE jobs (
     requirements  TEXT NOT NULL,
     -- The version of Blender that its first lease went to: all that follow go to the same. None before, or if it is mixed.
     pinned        TEXT,
+    -- The kind of device likewise, of the first lease for which it was known.
+    pinned_device TEXT,
     -- Frames in sequence go to one agent at a time, and never to two at once.
     frame_order   TEXT NOT NULL CHECK (frame_order IN ('any', 'sequential')),
     -- How many outputs have been recorded, those of earlier generations included: each takes the next place.
@@ -150,6 +154,8 @@ CREATE TABLE leases (
     generation  INTEGER NOT NULL,
     -- Which of the agent's Blenders is to render it, as JSON.
     blender     TEXT NOT NULL,
+    -- The kind of device that it is to render with, where that was known.
+    device      TEXT,
     granted_ms  INTEGER NOT NULL,
     ended_ms    INTEGER,
     UNIQUE (agent_id, request_id)

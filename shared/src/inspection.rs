@@ -202,7 +202,35 @@ impl FaultKind {
     }
 }
 
+/// What a scene of a .blend says that matters for the choice of devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SceneLook {
+    /// Its name.
+    pub name: String,
+    /// Its render engine.
+    pub engine: String,
+    /// The device that it wants, where the engine lets it choose.
+    pub device: Option<String>,
+}
+
 impl Inspection {
+    /// How its scenes are rendered, the active one first.
+    #[must_use]
+    pub fn looks(&self) -> Vec<SceneLook> {
+        let mut looks: Vec<_> = self
+            .scenes
+            .iter()
+            .map(|SceneFacts { name, engine, device, .. }| SceneLook {
+                name: name.clone(),
+                engine: engine.clone(),
+                device: device.clone(),
+            })
+            .collect();
+        looks.sort_by_key(|look| look.name != self.active_scene);
+        looks
+    }
+
     /// Why a job with these options would be refused by the first agent that opens the scene: in words, each naming what it is
     /// about. Empty when nothing is known against it.
     #[must_use]

@@ -154,6 +154,10 @@ pub struct JobReport {
     /// The version of Blender that renders all its frames: that of its first lease. None before, or if it is mixed.
     #[serde(default)]
     pub blender: Option<String>,
+    /// The kind of device that renders all its frames: that of the first lease for which it was known. None before, or if it
+    /// is mixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<crate::devices::DeviceKind>,
     /// Why none of the agents that are there can take what is pending; empty if one can, or works on the job, or nothing is
     /// to be taken.
     #[serde(default)]

@@ -8,6 +8,7 @@ pub mod blender_version;
 pub mod cause;
 pub mod client;
 pub mod config;
+pub mod devices;
 pub mod digest;
 pub mod file_kind;
 pub mod folder;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::devices::DeviceWish;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,6 +26,10 @@ pub struct RenderOptions {
     /// Samples for each pixel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
+    /// What it is rendered with; what the scene says unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "gpu")]
+    pub device: Option<DeviceWish>,
     /// The size of the picture in percent of the scene's resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution_percent: Option<u32>,

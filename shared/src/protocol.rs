@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::cause::Cause;
+use crate::devices::{DeviceFacts, DeviceKind, PartFacts};
 use crate::digest::Sha256Digest;
 use crate::frames::{FrameNumber, FrameRange};
 use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
@@ -95,16 +96,54 @@ pub struct MachineFacts {
     pub logical_cores: u32,
     /// All memory that the agent may use.
     pub memory_bytes: u64,
+    /// Its GPUs, as the system tells of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuFacts>,
 }
 
-/// A Blender that an agent can start.
+/// A GPU of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuFacts {
+    /// Who made it and what they call it, as far as the system tells.
+    pub name: String,
+    /// Its memory, where the system tells.
+    pub memory_bytes: Option<u64>,
+}
+
+/// A Blender that an agent can start, and what it can do there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlenderFacts {
+    /// Which it is.
+    #[serde(flatten)]
+    pub build: BlenderBuild,
+    /// What it can render with.
+    #[serde(default)]
+    pub devices: Vec<DeviceFacts>,
+    /// Its render engines.
+    #[serde(default)]
+    pub engines: Vec<PartFacts>,
+    /// The denoisers of Cycles.
+    #[serde(default)]
+    pub denoisers: Vec<PartFacts>,
+}
+
+/// A Blender by what tells it from the others of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlenderBuild {
     /// Its version as it says it: `3.4.1`.
     pub version: String,
     /// Program, or Python module.
     pub kind: BlenderKind,
+}
+
+impl From<BlenderBuild> for BlenderFacts {
+    /// One of which nothing more is known.
+    fn from(build: BlenderBuild) -> Self {
+        Self { build, devices: Vec::new(), engines: Vec::new(), denoisers: Vec::new() }
+    }
 }
 
 /// How a Blender is started.
@@ -117,7 +156,7 @@ pub enum BlenderKind {
     Module,
 }
 
-impl fmt::Display for BlenderFacts {
+impl fmt::Display for BlenderBuild {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             BlenderKind::Program => "Blender",
@@ -157,6 +196,9 @@ pub struct LeaseRequest {
     /// Scenes that lie whole on this machine, the latest used first: at most [`MAX_CACHED`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cached: Vec<SceneId>,
+    /// The ids of the devices that are the slot's to use; `None` is all of the agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<String>>,
 }
 
 /// The most scenes that a lease request tells of.
@@ -200,7 +242,10 @@ pub struct LeaseGrant {
     /// The scene to render.
     pub scene: SceneId,
     /// Which of the agent's Blenders is to render it.
-    pub blender: BlenderFacts,
+    pub blender: BlenderBuild,
+    /// What it is to render with; `None` leaves it to what the scene says, and to what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceKind>,
     /// The batch.
     pub frames: FrameRange,
     /// The generation of all its frames: raised by an explicit re-render, and part of what is delivered.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haywain_shared::blender_places;
 use haywain_shared::blender_version::BlenderVersion;
-use haywain_shared::protocol::{BlenderFacts, BlenderKind};
+use haywain_shared::protocol::{BlenderBuild, BlenderFacts, BlenderKind};
 use tokio::process::Command;
 
 use super::Blender;
@@ -53,7 +53,7 @@ pub async fn blenders(named: &[PathBuf], known: &mut Known) -> Result<Vec<Blende
                 Err(reason) => tracing::debug!(path = %path.display(), reason, "not a Blender"),
             }
         }
-        found.sort_by_key(|blender| std::cmp::Reverse(blender.facts.version.parse::<BlenderVersion>().ok()));
+        found.sort_by_key(|blender| std::cmp::Reverse(blender.facts.build.version.parse::<BlenderVersion>().ok()));
     }
     if found.is_empty() { Err(NotFound::Nowhere) } else { Ok(found) }
 }
@@ -82,7 +82,7 @@ struct Said {
 async fn ask(path: &Path) -> Result<Said, String> {
     let said = run(path, &["--version"]).await?;
     if let Some(version) = said.lines().find_map(|line| line.strip_prefix("Blender ")) {
-        let facts = BlenderFacts { version: version.trim().to_owned(), kind: BlenderKind::Program };
+        let facts = BlenderBuild { version: version.trim().to_owned(), kind: BlenderKind::Program }.into();
         return Ok(Said { facts, installation: folder_of(path), module: None });
     }
     if !said.starts_with("Python ") {
@@ -96,7 +96,7 @@ async fn ask(path: &Path) -> Result<Said, String> {
     let folders: Vec<PathBuf> = folders.split('\t').map(PathBuf::from).collect();
     let module = folders.last().map(|folder| folder.join("__init__.py"));
     let installation = folders.into_iter().chain(folder_of(path)).collect();
-    let facts = BlenderFacts { version: version.trim().to_owned(), kind: BlenderKind::Module };
+    let facts = BlenderBuild { version: version.trim().to_owned(), kind: BlenderKind::Module }.into();
     Ok(Said { facts, installation, module })
 }
 

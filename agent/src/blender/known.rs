@@ -30,6 +30,9 @@ struct Entry {
     learnt_from: Vec<Stamp>,
     facts: BlenderFacts,
     installation: Vec<PathBuf>,
+    /// The GPUs of the machine when it was tried what it can do, if it was.
+    #[serde(default)]
+    tried_with: Option<String>,
 }
 
 /// A file by what changes when it is replaced.
@@ -84,8 +87,27 @@ impl Known {
                 learnt_from,
                 facts: facts.clone(),
                 installation: installation.clone(),
+                tried_with: None,
             });
         }
+        self.keep();
+    }
+
+    /// Whether it is known what the Blender at `path` can do on a machine with these GPUs.
+    pub(super) fn is_tried(&self, path: &Path, gpus: &str) -> bool {
+        self.entries.iter().any(|entry| entry.path == path && entry.tried_with.as_deref() == Some(gpus))
+    }
+
+    /// Keeps what was found out of a Blender that is known.
+    pub(super) fn tried(&mut self, blender: &Blender, gpus: &str) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.path == blender.path) {
+            entry.facts = blender.facts.clone();
+            entry.tried_with = Some(gpus.to_owned());
+            self.keep();
+        }
+    }
+
+    fn keep(&self) {
         let text = serde_json::to_vec_pretty(&self.entries).map_err(std::io::Error::other);
         if let Err(error) = text.and_then(|text| std::fs::write(&self.file, text)) {
             // The next start asks again.
@@ -96,7 +118,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use haywain_shared::protocol::BlenderKind;
+    use haywain_shared::protocol::{BlenderBuild, BlenderKind};
 
     use super::*;
 
@@ -107,7 +129,7 @@ mod tests {
         let (program, module) = (at("python"), at("bpy.so"));
         std::fs::write(&program, "one").unwrap();
         std::fs::write(&module, "one").unwrap();
-        let facts = BlenderFacts { version: "5.0.1".to_owned(), kind: BlenderKind::Module };
+        let facts = BlenderBuild { version: "5.0.1".to_owned(), kind: BlenderKind::Module }.into();
         let blender = Blender { path: program.clone(), installation: vec![at("lib")], facts };
         let mut known = Known::read(folder.path());
         assert_eq!(known.blender(&program), None);
@@ -117,6 +139,9 @@ mod tests {
         std::fs::write(&module, "another").unwrap();
         assert_eq!(known.blender(&program), None);
         known.learn(&blender, Some(&module));
+        assert!(!known.is_tried(&program, "a GPU"));
+        known.tried(&blender, "a GPU");
+        assert!(Known::read(folder.path()).is_tried(&program, "a GPU") && !known.is_tried(&program, "another"));
         std::fs::rename(&program, at("other")).unwrap();
         assert_eq!(known.blender(&program), None);
         std::fs::write(at(FILE), "nonsense").unwrap();

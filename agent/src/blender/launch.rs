@@ -33,8 +33,12 @@ pub struct Surroundings<'a> {
     pub mark: &'a Path,
 }
 
-/// Starts it.
-pub(super) fn spawn(blender: &Blender, surroundings: Surroundings<'_>) -> std::io::Result<Box<dyn ChildWrapper>> {
+/// Starts Blender with one of the driver's scripts.
+pub(super) fn spawn(
+    blender: &Blender,
+    surroundings: Surroundings<'_>,
+    script: &str,
+) -> std::io::Result<Box<dyn ChildWrapper>> {
     let Surroundings { folder, color_config, addons: _, jailer, walls, kernels, mark } = surroundings;
     // What an earlier Blender has left there, it may have left on purpose.
     match std::fs::remove_dir_all(folder) {
@@ -51,12 +55,12 @@ pub(super) fn spawn(blender: &Blender, surroundings: Surroundings<'_>) -> std::i
     let mut command = CommandWrap::with_new(program, |command| {
         command.args(arguments);
         environment::put(command, surroundings, mark);
-        if blender.facts.kind == BlenderKind::Program {
+        if blender.facts.build.kind == BlenderKind::Program {
             command.args(["--background", "--factory-startup", "--disable-autoexec"]);
             // Before --python, or Blender goes on after an exception.
             command.args(["--python-exit-code", "3", "--python"]);
         }
-        command.arg(folder.join(DRIVER[0].0));
+        command.arg(folder.join(script));
         match color_config {
             Some(config) => command.env(OCIO, config),
             // Not the agent's own, either.

@@ -7,6 +7,7 @@ pub mod find;
 pub mod known;
 pub mod launch;
 pub mod log;
+pub mod probe;
 pub mod progress;
 pub mod protocol;
 pub mod session;
@@ -51,7 +52,7 @@ impl Blender {
     /// Whether it is still the one that it was when it was asked for its version: people replace Blenders.
     fn check_version(&self, says: &str) -> Result<(), Failure> {
         let version = |text: &str| text.parse::<BlenderVersion>().ok();
-        match (version(&self.facts.version), version(says)) {
+        match (version(&self.facts.build.version), version(says)) {
             (Some(was), Some(is)) if was != is => {
                 let message = format!("{self} is {is} by now: restart the agent, so that it gets what suits that");
                 Err(Failure::new(Cause::Crashed, message))
@@ -63,6 +64,6 @@ impl Blender {
 
 impl fmt::Display for Blender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.facts, self.path.display())
+        write!(f, "{} ({})", self.facts.build, self.path.display())
     }
 }

@@ -16,6 +16,20 @@ pub fn fraction(line: &str) -> Option<f32> {
     .map(|fraction| fraction.clamp(0.0, 1.0))
 }
 
+/// Whether Blender compiles what a GPU computes or draws with, if a line tells: `Loading render kernels (may take a few minutes
+/// the first time)`, `Compiling Shaders (12 remaining)`. Every other line of its progress says that it does not.
+#[must_use]
+pub fn compiles(line: &str) -> Option<bool> {
+    let lower = line.to_lowercase();
+    let begun = ["loading", "compiling"].iter().any(|word| lower.contains(word));
+    let what = ["kernel", "shader"].iter().any(|word| lower.contains(word));
+    if begun && what {
+        return Some(true);
+    }
+    let is_progress = ["Fra:", "Mem:", "Rendering ", "Sample "].iter().any(|word| line.contains(word));
+    is_progress.then_some(false)
+}
+
 /// The two numbers of `word 12/64` or `word 12 / 64`.
 fn ratio_after(line: &str, word: &str) -> Option<(f32, f32)> {
     let rest = &line[line.rfind(word)? + word.len()..];
@@ -31,6 +45,25 @@ fn ratio_after(line: &str, word: &str) -> Option<(f32, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compiling_is_told_from_rendering() {
+        let cases = [
+            (
+                "Fra:1 Mem:9.57M (Peak 9.70M) | Loading render kernels (may take a few minutes the first time)",
+                Some(true),
+            ),
+            ("Loading denoising kernels (may take a few minutes the first time)", Some(true)),
+            ("Fra:1 Mem:90M | Compiling Shaders (12 remaining)", Some(true)),
+            ("Fra:1 Mem:9.57M (Peak 9.70M) | Scene, ViewLayer | Updating Shaders", Some(false)),
+            ("Mem: 117M | Sample 24/24", Some(false)),
+            ("ptxas info    : 0 bytes gmem", None),
+            ("", None),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(compiles(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn blender_s_lines_are_understood() {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use haywain_shared::blender_python;
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::DeviceKind;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::{Fault, Inspection};
 use haywain_shared::options::RenderOptions;
@@ -13,11 +14,13 @@ use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
 /// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
-pub const DRIVER: [(&str, &str); 21] = [
+pub const DRIVER: [(&str, &str); 24] = [
     ("driver.py", include_str!("driver/driver.py")),
     ("haywain/bakes.py", include_str!("driver/haywain/bakes.py")),
     ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
     ("haywain/channel.py", include_str!("driver/haywain/channel.py")),
+    ("haywain/denoising.py", include_str!("driver/haywain/denoising.py")),
+    ("haywain/devices.py", include_str!("driver/haywain/devices.py")),
     ("haywain/failures.py", include_str!("driver/haywain/failures.py")),
     ("haywain/faults.py", include_str!("driver/haywain/faults.py")),
     ("haywain/inspection.py", include_str!("driver/haywain/inspection.py")),
@@ -35,6 +38,7 @@ pub const DRIVER: [(&str, &str); 21] = [
     ("haywain/scripts.py", include_str!("driver/haywain/scripts.py")),
     ("haywain/simulations.py", include_str!("driver/haywain/simulations.py")),
     ("haywain/views.py", blender_python::VIEWS),
+    ("probe.py", include_str!("driver/probe.py")),
 ];
 
 /// The version of this protocol that the driver must speak.
@@ -68,9 +72,21 @@ pub enum Command<'a> {
         directory: &'a Path,
         /// Threads to use; 0 leaves it to Blender.
         threads: u32,
+        /// What to render it with, where that is the agent's to say.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<&'a DeviceOrder>,
     },
     /// End.
     Quit,
+}
+
+/// What a frame is to be rendered with: all of that, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceOrder {
+    /// The kind.
+    pub kind: DeviceKind,
+    /// Which of that kind, by Blender's ids.
+    pub ids: Vec<String>,
 }
 
 /// What the driver says.
@@ -88,6 +104,9 @@ pub enum Event {
     Opened {
         /// Its render engine.
         engine: String,
+        /// The device that it wants, where the engine lets it choose: `CPU` or `GPU`.
+        #[serde(default)]
+        device: Option<String>,
         /// The formats of its images, in Blender's words, that of the main picture first.
         formats: Vec<String>,
         /// What a person should know: what was changed, what to look out for.
@@ -173,8 +192,20 @@ mod tests {
                 }),
             ),
             (
-                Command::Render { frame, directory: Path::new("/w/1"), threads: 2 },
+                Command::Render { frame, directory: Path::new("/w/1"), threads: 2, device: None },
                 json!({"do": "render", "frame": -3, "directory": "/w/1", "threads": 2}),
+            ),
+            (
+                Command::Render {
+                    frame,
+                    directory: Path::new("/w/1"),
+                    threads: 0,
+                    device: Some(&DeviceOrder { kind: DeviceKind::Optix, ids: vec!["a".to_owned()] }),
+                },
+                json!({
+                    "do": "render", "frame": -3, "directory": "/w/1", "threads": 0,
+                    "device": {"kind": "optix", "ids": ["a"]}
+                }),
             ),
             (Command::Quit, json!({"do": "quit"})),
         ];

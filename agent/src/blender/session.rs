@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::death::{End, KernelHas, cause_of_death};
 use super::launch::{Surroundings, spawn};
 use super::log::{LogTail, LogView};
-use super::protocol::{Command, Event, PROTOCOL, RenderedFile};
+use super::protocol::{Command, DRIVER, DeviceOrder, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
 use super::{Blender, SceneFolder};
 use crate::machine::{Activity, WaitsFor, activity};
@@ -48,8 +48,10 @@ impl Default for Patience {
 }
 
 /// How one frame is rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Terms {
+    /// What to render it with; `None` leaves it to the engine.
+    pub device: Option<DeviceOrder>,
     /// Threads to use; `None` leaves it to Blender.
     pub threads: Option<u32>,
     /// How long it may take; `None` means as long as it takes.
@@ -92,6 +94,8 @@ pub struct Opening<'a> {
 pub struct Opened {
     /// Its render engine.
     pub engine: String,
+    /// The device that it wants, where the engine lets it choose: `CPU` or `GPU`.
+    pub device: Option<String>,
     /// The formats of its images, in Blender's words.
     pub formats: Vec<String>,
     /// What a person should know.
@@ -141,7 +145,7 @@ impl Session {
         patience: Patience,
         tasks: &TaskTracker,
     ) -> Result<Self, Failure> {
-        let mut child = spawn(blender, surroundings)
+        let mut child = spawn(blender, surroundings, DRIVER[0].0)
             .map_err(|error| Failure::new(Cause::Crashed, format!("{blender} could not be started: {error}")))?;
         let (Some(commands), Some(events), Some(log)) =
             (child.stdin().take(), child.stdout().take(), child.stderr().take())
@@ -197,12 +201,12 @@ impl Session {
         loop {
             match self.next_event(waiting, &mut |_| {}).await? {
                 Event::Inspected { inspection } => self.inspection = Some(inspection),
-                Event::Opened { engine, formats, mut notes, faults } => {
+                Event::Opened { engine, device, formats, mut notes, faults } => {
                     if let Some(fault) = faults.iter().find(|fault| !fault.kind.is_allowed_by(options)) {
                         return Err(Failure::new(fault.cause, fault.message.clone()));
                     }
                     notes.extend(faults.into_iter().map(|fault| format!("allowed: {}", fault.message)));
-                    return Ok(Opened { engine, formats, notes });
+                    return Ok(Opened { engine, device, formats, notes });
                 }
                 Event::Failed { cause, message, peak_memory_bytes } => {
                     return Err(Failure { cause, message, peak_memory_bytes });
@@ -225,8 +229,9 @@ impl Session {
         terms: Terms,
         mut progress: impl FnMut(f32) + Send,
     ) -> Result<Rendered, Failure> {
-        self.heard().fraction = None;
-        self.say(&Command::Render { frame, directory, threads: terms.threads.unwrap_or(0) }).await?;
+        self.heard().begin_frame();
+        let (threads, device) = (terms.threads.unwrap_or(0), terms.device.as_ref());
+        self.say(&Command::Render { frame, directory, threads, device }).await?;
         let until = terms.frame_timeout.map(|limit| (Instant::now() + limit, limit));
         let waiting = Waiting { until, stall: terms.stall_timeout };
         loop {

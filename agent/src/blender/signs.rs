@@ -16,11 +16,39 @@ use crate::machine::{Activity, WaitsFor};
 /// A process that uses at least one part in this many of one processor is at work.
 const AT_WORK_SHARE: u128 = 10;
 
+/// Compilers of GPU kernels are known to take minutes: after this long one hangs.
+const LONGEST_COMPILE: Duration = Duration::from_hours(1);
+
 /// What the process has printed, and when it last gave a sign of life.
 pub(super) struct Heard {
     pub(super) tail: LogTail,
     pub(super) fraction: Option<f32>,
     pub(super) last_sign: Instant,
+    kernels: Kernels,
+}
+
+/// What GPUs compute with is compiled when it is first wanted, by compilers that say nothing, and that can take minutes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kernels {
+    /// Since when they are being compiled, if they are.
+    compiling_since: Option<Instant>,
+    /// How long that has taken before, for the frame in work.
+    took: Duration,
+}
+
+impl Kernels {
+    /// How long it has taken for the frame in work.
+    fn took(&self, now: Instant) -> Duration {
+        self.took + self.compiling_since.map_or(Duration::ZERO, |since| now.duration_since(since))
+    }
+
+    fn note(&mut self, compiles: bool, now: Instant) {
+        match (compiles, self.compiling_since) {
+            (true, None) => self.compiling_since = Some(now),
+            (false, Some(_)) => *self = Self { compiling_since: None, took: self.took(now) },
+            _ => {}
+        }
+    }
 }
 
 /// How long the driver's next word is waited for.
@@ -40,10 +68,19 @@ pub(super) struct CpuUse {
 
 impl Heard {
     pub(super) fn new() -> Self {
-        Self { tail: LogTail::default(), fraction: None, last_sign: Instant::now() }
+        Self { tail: LogTail::default(), fraction: None, last_sign: Instant::now(), kernels: Kernels::default() }
+    }
+
+    /// Another frame begins.
+    pub(super) fn begin_frame(&mut self) {
+        self.fraction = None;
+        self.kernels = Kernels::default();
     }
 
     pub(super) fn note_progress(&mut self, text: &str) {
+        if let Some(compiles) = progress::compiles(text) {
+            self.kernels.note(compiles, Instant::now());
+        }
         if let Some(fraction) = progress::fraction(text) {
             self.fraction = Some(fraction);
         }
@@ -69,7 +106,12 @@ impl Waiting {
     /// Why a process is not to be waited for any longer, if it is not.
     pub(super) fn over(self, heard: &mut Heard, cpu: &mut CpuUse, activity: Activity) -> Option<Failure> {
         let now = Instant::now();
-        if let Some((_, limit)) = self.until.filter(|(until, _)| now >= *until) {
+        // Compiling counts neither as standing still nor as rendering, unless it seems to have no end.
+        let compiled = heard.kernels.took(now).min(LONGEST_COMPILE);
+        if heard.kernels.compiling_since.is_some() && compiled < LONGEST_COMPILE {
+            heard.last_sign = now;
+        }
+        if let Some((_, limit)) = self.until.filter(|(until, _)| now >= *until + compiled) {
             let message = format!("the frame took longer than its limit of {} s", limit.as_secs());
             return Some(Failure::new(Cause::TimedOut, message));
         }
@@ -100,5 +142,49 @@ pub(super) async fn listen(log: impl AsyncRead + Unpin, heard: Arc<Mutex<Heard>>
         heard.last_sign = Instant::now();
         heard.note_progress(text);
         heard.tail.push(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOADING: &str =
+        "Fra:1 Mem:9.6M | Scene, ViewLayer | Loading render kernels (may take a few minutes the first time)";
+    const LOADED: &str = "Fra:1 Mem:9.6M | Scene, ViewLayer | Sample 0/64";
+    const IDLE: Activity = Activity { cpu_time_ms: 0, waits_for: WaitsFor::Anything };
+
+    #[tokio::test(start_paused = true)]
+    async fn compiling_counts_towards_neither_limit() {
+        /// Minutes, what is heard after them, and so on; why it is over then, if it is.
+        type Case = (&'static [(u64, &'static str)], Option<Cause>);
+        let minutes = |minutes| Duration::from_mins(minutes);
+        #[rustfmt::skip]
+        let cases: [Case; 7] = [
+            (&[(0, LOADED), (4, "")], None),
+            (&[(0, LOADED), (5, "")], Some(Cause::Stalled)),
+            (&[(0, LOADING), (30, "")], None),
+            (&[(0, LOADING), (30, LOADED), (4, "")], None),
+            (&[(0, LOADING), (30, LOADED), (4, LOADED), (4, LOADED), (4, "")], Some(Cause::TimedOut)),
+            (&[(0, LOADING), (30, LOADED), (5, "")], Some(Cause::Stalled)),
+            // This compiler hangs.
+            (&[(0, LOADING), (59, ""), (5, "")], Some(Cause::Stalled)),
+        ];
+        for (said, cause) in cases {
+            let mut heard = Heard::new();
+            let waiting = Waiting { until: Some((Instant::now() + minutes(10), minutes(10))), stall: Some(minutes(5)) };
+            let mut found = None;
+            for (after, line) in said {
+                tokio::time::advance(minutes(*after)).await;
+                // The processes of this table use no processor.
+                let mut cpu = CpuUse { sampled: Instant::now() - minutes(1), time_ms: 0 };
+                found = waiting.over(&mut heard, &mut cpu, IDLE).map(|failure| failure.cause).or(found);
+                if !line.is_empty() {
+                    heard.last_sign = Instant::now();
+                    heard.note_progress(line);
+                }
+            }
+            assert_eq!(found, cause, "{said:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::Scripts;
-use haywain_shared::protocol::BlenderFacts;
+use haywain_shared::protocol::BlenderBuild;
 use tokio_util::task::TaskTracker;
 
 use super::launch::Surroundings;
@@ -26,7 +26,7 @@ pub trait Studio: Send + Sync + 'static {
     /// for a scene whose Python may run or not.
     async fn start(
         &self,
-        blender: &BlenderFacts,
+        blender: &BlenderBuild,
         workplace: &Path,
         color_config: Option<&Path>,
         scripts: Scripts,
@@ -92,12 +92,12 @@ pub struct BlenderStudio {
 impl Studio for BlenderStudio {
     async fn start(
         &self,
-        blender: &BlenderFacts,
+        blender: &BlenderBuild,
         workplace: &Path,
         color_config: Option<&Path>,
         scripts: Scripts,
     ) -> Result<Box<dyn WarmBlender>, Failure> {
-        let Some(blender) = self.blenders.iter().find(|known| known.facts == *blender) else {
+        let Some(blender) = self.blenders.iter().find(|known| known.facts.build == *blender) else {
             let message = format!("{blender} is none of this agent's: restart it, so that it tells which it has");
             return Err(Failure::new(Cause::Crashed, message));
         };

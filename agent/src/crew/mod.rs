@@ -5,6 +5,7 @@ mod post;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,6 +19,7 @@ use crate::governor::{Courtesy, Governor, Reading, Turn};
 use crate::link::LinkEnded;
 use crate::load::Load;
 use crate::memory::{Account, AtHand};
+use crate::slot::equipment::Equipment;
 use crate::slot::{Slot, Workshop};
 use crate::status::Note;
 
@@ -35,6 +37,8 @@ pub struct Crew {
     courtesy: Courtesy,
     load: Box<dyn Load>,
     tasks: TaskTracker,
+    /// How many of the slots share the GPUs.
+    sharers: u32,
     /// One for each slot that there ever was, by its number.
     accounts: BTreeMap<u32, Account>,
     slots: JoinSet<(u32, LinkEnded)>,
@@ -53,6 +57,7 @@ impl Crew {
         load: Box<dyn Load>,
         tasks: TaskTracker,
     ) -> Self {
+        let sharers = governor.sharers_of_gpus();
         let roster = Roster::new(governor);
         Self {
             workshop,
@@ -61,6 +66,7 @@ impl Crew {
             courtesy,
             load,
             tasks,
+            sharers,
             accounts: BTreeMap::new(),
             slots: JoinSet::new(),
             stands_back: None,
@@ -135,7 +141,8 @@ impl Crew {
             let number = post.number;
             tracing::info!(slot = number, "slot opened");
             let account = self.accounts.entry(number).or_insert_with(|| self.workshop.memory.account()).clone();
-            let slot = Slot::new(self.workshop.clone(), post, account, self.work.join(number.to_string()));
+            let equipment = Equipment::of(Arc::clone(&self.workshop.blenders), number, self.sharers);
+            let slot = Slot::new(self.workshop.clone(), post, account, equipment, self.work.join(number.to_string()));
             let working = async move { (number, slot.run().await) };
             self.slots.spawn(self.tasks.track_future(working));
         }

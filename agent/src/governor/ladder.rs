@@ -13,6 +13,8 @@ pub(super) struct Ladder {
     cores: u32,
     /// What memory has room for.
     most_slots: u32,
+    /// Each GPU has its slot, and would lie idle without it.
+    gpus: u32,
     wanted: Option<WantedSlots>,
     overbooking: Overbooking,
 }
@@ -23,6 +25,7 @@ impl Ladder {
         Self {
             cores: cores.max(1),
             most_slots: most_slots.max(1),
+            gpus: limits.gpus,
             wanted: limits.slots,
             overbooking: limits.overbooking,
         }
@@ -37,7 +40,7 @@ impl Ladder {
     pub(super) fn with_slots(&self, slots: u32) -> Setting {
         let slots = match self.wanted {
             Some(WantedSlots { slots, .. }) => slots,
-            None => slots.clamp(1, self.top()),
+            None => slots.clamp(self.least(), self.top()),
         };
         Setting { slots, threads: self.threads_of(slots) }
     }
@@ -65,11 +68,16 @@ impl Ladder {
         // One for each processor is what scenes want that do not scale; more, those that wait for something else.
         let beyond = [self.cores + (self.cores / 4).max(1), self.cores * 2].into_iter();
         rungs.extend([self.cores].into_iter().chain(beyond.filter(|_| self.overbooking == Overbooking::Mild)));
-        rungs.retain(|slots| *slots < self.most_slots);
+        rungs.retain(|slots| (self.least()..self.most_slots).contains(slots));
+        rungs.push(self.least());
         rungs.extend([self.most_slots].into_iter().filter(|most| *most <= self.top()));
         rungs.sort_unstable();
         rungs.dedup();
         rungs
+    }
+
+    fn least(&self) -> u32 {
+        self.gpus.clamp(1, self.most_slots)
     }
 
     fn top(&self) -> u32 {
@@ -77,7 +85,7 @@ impl Ladder {
             Overbooking::Mild => self.cores * 2,
             Overbooking::Never => self.cores,
         };
-        cores.min(self.most_slots)
+        cores.max(self.gpus).min(self.most_slots)
     }
 
     /// The settings with so many slots.
@@ -104,8 +112,12 @@ mod tests {
     use super::*;
 
     fn ladder(cores: u32, most_slots: u32, slots: Option<&str>, overbooking: Overbooking) -> Ladder {
+        with_gpus(0, cores, most_slots, slots, overbooking)
+    }
+
+    fn with_gpus(gpus: u32, cores: u32, most_slots: u32, slots: Option<&str>, overbooking: Overbooking) -> Ladder {
         let slots = slots.map(|slots| slots.parse().unwrap());
-        let limits = Limits { slots, overbooking, ..Limits::of_machine(cores) };
+        let limits = Limits { slots, gpus, overbooking, ..Limits::of_machine(cores) };
         Ladder::new(&limits, cores, most_slots)
     }
 
@@ -141,6 +153,26 @@ mod tests {
             let neighbours: Vec<_> = ladder.neighbours(base).iter().map(ToString::to_string).collect();
             assert_eq!(neighbours.join(" "), expected, "{cores} cores, {wanted:?}, from {from}");
             assert_eq!(ladder.start().to_string(), start, "{cores} cores, {wanted:?}");
+        }
+    }
+    #[test]
+    fn each_gpu_has_a_slot_unless_memory_or_the_owner_says_no() {
+        #[rustfmt::skip]
+        let cases = [
+            // GPUs, cores, most slots, wanted; where it begins, what it tries from there
+            (1, 2,  99, None,      "1x2", "2x1 2x2"),
+            (2, 2,  99, None,      "2x1", "3x1 3x2 2x2"),
+            (8, 2,  99, None,      "8x1", "8x2"),
+            (4, 64, 99, None,      "8x8", "9x8 9x16 8x16 6x11 6x22"),
+            (4, 16, 99, None,      "4x4", "6x3 6x6 4x8"),
+            (4, 16, 2,  None,      "2x8", "2x16"),
+            (4, 16, 99, Some("2"), "2x8", "2x16"),
+        ];
+        for (gpus, cores, most_slots, wanted, start, expected) in cases {
+            let ladder = with_gpus(gpus, cores, most_slots, wanted, Overbooking::Mild);
+            assert_eq!(ladder.start().to_string(), start, "{gpus} GPUs, {cores} cores");
+            let neighbours: Vec<_> = ladder.neighbours(ladder.start()).iter().map(ToString::to_string).collect();
+            assert_eq!(neighbours.join(" "), expected, "{gpus} GPUs, {cores} cores");
         }
     }
 }

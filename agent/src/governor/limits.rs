@@ -10,6 +10,8 @@ use crate::memory::limits::Limits as MemoryLimits;
 pub struct Limits {
     /// What the owner wants, if it is not the governor's to choose.
     pub slots: Option<WantedSlots>,
+    /// The GPUs that Blenders compute on: there is a slot for each, unless the owner wants a number.
+    pub gpus: u32,
     /// All processors of the machine, whoever may use them.
     pub machine_cores: u32,
     /// Those that this agent may use: fewer in a container, or where its owner has said so.
@@ -25,6 +27,7 @@ impl Limits {
     #[must_use]
     pub fn new(
         slots: Option<WantedSlots>,
+        gpus: u32,
         machine_cores: u32,
         cores: u32,
         max_cpu: Option<Processors>,
@@ -32,7 +35,7 @@ impl Limits {
     ) -> Self {
         let overbooking = if max_cpu.is_some() { Overbooking::Never } else { Overbooking::Mild };
         let cores = max_cpu.map_or(cores, |most| most.whole_of(cores));
-        Self { slots, machine_cores, cores, overbooking, memory }
+        Self { slots, gpus, machine_cores, cores, overbooking, memory }
     }
 }
 
@@ -41,7 +44,7 @@ impl Limits {
     /// All of a machine with so many processors.
     pub(crate) const fn of_machine(cores: u32) -> Self {
         let memory = MemoryLimits { max_bytes: None, reserve_bytes: 0 };
-        Self { slots: None, machine_cores: cores, cores, overbooking: Overbooking::Mild, memory }
+        Self { slots: None, gpus: 0, machine_cores: cores, cores, overbooking: Overbooking::Mild, memory }
     }
 }
 

@@ -100,6 +100,12 @@ impl Governor {
         challenger.map_or(self.findings.best, |trial| trial.challenger)
     }
 
+    /// Between how many slots the GPUs are divided: the owner's number, or one for each.
+    #[must_use]
+    pub fn sharers_of_gpus(&self) -> u32 {
+        self.limits.slots.map_or(self.limits.gpus, |wanted| wanted.slots)
+    }
+
     /// The threads of a frame that is begun while so many slots have something to do: where there is too little work for all, those
     /// that have some share the processors.
     #[must_use]

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use haywain_shared::options::RenderOptions;
-use haywain_shared::protocol::BlenderFacts;
+use haywain_shared::protocol::BlenderBuild;
 use haywain_shared::scene::SceneId;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub struct Workload {
     /// The scene.
     pub scene: SceneId,
     /// The Blender that has it open.
-    pub blender: BlenderFacts,
+    pub blender: BlenderBuild,
     /// What the job sets: a picture of twice the size takes more.
     pub options: RenderOptions,
 }
@@ -155,7 +155,7 @@ mod tests {
     fn workload(samples: u32) -> Workload {
         Workload {
             scene: "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c".parse().unwrap(),
-            blender: BlenderFacts { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
+            blender: BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
             options: RenderOptions { samples: Some(samples), ..RenderOptions::default() },
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use haywain_shared::options::RenderOptions;
-use haywain_shared::protocol::{BlenderFacts, BlenderKind};
+use haywain_shared::protocol::{BlenderBuild, BlenderKind};
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
@@ -50,7 +50,7 @@ fn machine(max_gib: Option<u64>) -> (Scripted, Memory) {
 fn workload(samples: u32) -> Workload {
     Workload {
         scene: "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c".parse().unwrap(),
-        blender: BlenderFacts { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
+        blender: BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
         options: RenderOptions { samples: Some(samples), ..RenderOptions::default() },
     }
 }

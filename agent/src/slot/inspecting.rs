@@ -37,7 +37,8 @@ impl Slot {
     async fn look_into(&mut self, scene: SceneId) -> Result<Box<Inspection>, Failure> {
         let options = RenderOptions::default();
         let blender = self.shop.blender.clone();
-        let wanted = Wanted { blender: &blender, scene, options: &options, inspection: InspectionWish::Wanted };
+        let wanted =
+            Wanted { blender: &blender, device: None, scene, options: &options, inspection: InspectionWish::Wanted };
         let (mut warm, in_use) = loop {
             match self.housed(wanted).await {
                 Ok(housed) => break housed,

@@ -1,6 +1,7 @@
 //! A slot: works off one batch after the other in a Blender that stays warm between them. It hands over what it has
 //! rendered and goes on at once; delivering is somebody else's work.
 
+pub mod equipment;
 mod inspecting;
 mod room;
 mod warmth;
@@ -10,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::Painter;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::equipment::Equipment;
 use self::room::NotReady;
 use self::warmth::{Wanted, Warm};
 pub use self::workshop::Workshop;
@@ -42,6 +45,8 @@ pub struct Slot {
     post: Post,
     /// For what Blender and its frames leave while they are in work.
     folder: PathBuf,
+    /// What it renders with.
+    equipment: Equipment,
     account: Account,
     warm: Option<Warm>,
     /// Why it is to keep still.
@@ -63,10 +68,10 @@ enum Next {
 }
 
 impl Slot {
-    /// A slot that works in `folder`.
+    /// A slot that works in `folder`, with its share of the machine's devices.
     #[must_use]
-    pub const fn new(shop: Workshop, post: Post, account: Account, folder: PathBuf) -> Self {
-        Self { shop, post, folder, account, warm: None, trouble: None, last_frame: None }
+    pub const fn new(shop: Workshop, post: Post, account: Account, equipment: Equipment, folder: PathBuf) -> Self {
+        Self { shop, post, folder, equipment, account, warm: None, trouble: None, last_frame: None }
     }
 
     /// Leases and works until it is to close, or the line ends.
@@ -98,7 +103,13 @@ impl Slot {
                 () = self.room_for_any() => {}
             }
             let warm = self.warm.as_ref().and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id);
-            let offer = || Offer { warm, memory_bytes: account.room_bytes(), cached: shop.cache.cached() };
+            let devices = self.equipment.free().cloned();
+            let offer = || Offer {
+                warm,
+                memory_bytes: account.room_bytes(),
+                cached: shop.cache.cached(),
+                devices: devices.clone(),
+            };
             let asking = async {
                 tokio::select! {
                     biased;
@@ -241,7 +252,7 @@ impl Slot {
             Cause::DiskFull => Next::Pause,
             // It did not even start.
             Cause::Crashed | Cause::Stalled if self.warm.is_none() => Next::Pause,
-            _ if cause.is_the_scenes_fault() => Next::GiveBack,
+            _ if cause.is_the_scenes_fault() || cause == Cause::DeviceUnavailable => Next::GiveBack,
             _ => Next::Frame,
         };
         if next == Next::Pause {
@@ -257,7 +268,8 @@ impl Slot {
         let directory = self.folder.join(format!("{}_{frame}", grant.lease_id));
         let ms = |limit_ms: Option<u64>| limit_ms.map(Duration::from_millis);
         let threads = self.post.threads();
-        let terms = Terms {
+        let mut terms = Terms {
+            device: None,
             threads: Some(threads),
             frame_timeout: ms(grant.frame_timeout_ms),
             stall_timeout: ms(grant.stall_timeout_ms),
@@ -287,6 +299,8 @@ impl Slot {
         if let Some(log) = warm.blender.log() {
             book.logs_to(lease, log);
         }
+        let painter = warm.scene.as_ref().map_or(Painter::Unknown, |scene| scene.painter);
+        terms.device = self.equipment.order(&grant.blender, grant.device, grant.options.device, painter)?;
         std::fs::create_dir_all(&directory).map_err(|error| disk_failure(&error))?;
         let mut progress = |fraction| {
             book.in_work(lease, frame, fraction);

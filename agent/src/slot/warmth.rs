@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::{DeviceKind, Painter};
 use haywain_shared::options::{RenderOptions, Scripts};
-use haywain_shared::protocol::{BlenderFacts, InspectionWish, LeaseGrant};
+use haywain_shared::protocol::{BlenderBuild, InspectionWish, LeaseGrant};
 use haywain_shared::scene::SceneId;
 
 use super::room::NotReady;
@@ -32,9 +33,11 @@ pub(super) struct Warm {
 /// What a Blender cannot change, or leaves traces of, while it lives: only jobs that agree in it share one.
 #[derive(Debug, PartialEq, Eq)]
 struct Household {
-    blender: BlenderFacts,
+    blender: BlenderBuild,
     scripts: Scripts,
     addons: BTreeSet<String>,
+    /// The kind of GPU, if it is known that there is to be one: its drivers leave their own in a process.
+    gpu: Option<DeviceKind>,
     color_config: Option<PathBuf>,
 }
 
@@ -42,13 +45,16 @@ struct Household {
 pub(super) struct OpenScene {
     pub(super) id: SceneId,
     options: RenderOptions,
+    /// How it is rendered, as far as devices matter.
+    pub(super) painter: Painter,
     _in_use: SceneInUse,
 }
 
 /// How a scene is to be open.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    pub(super) blender: &'a BlenderFacts,
+    pub(super) blender: &'a BlenderBuild,
+    pub(super) device: Option<DeviceKind>,
     pub(super) scene: SceneId,
     pub(super) options: &'a RenderOptions,
     pub(super) inspection: InspectionWish,
@@ -56,7 +62,8 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     pub(super) const fn by(grant: &'a LeaseGrant) -> Self {
-        Self { blender: &grant.blender, scene: grant.scene, options: &grant.options, inspection: grant.inspection }
+        let LeaseGrant { blender, device, scene, options, inspection, .. } = grant;
+        Self { blender, device: *device, scene: *scene, options, inspection: *inspection }
     }
 
     /// What decides how much memory it takes.
@@ -124,6 +131,7 @@ impl Slot {
             blender: wanted.blender.clone(),
             scripts: wanted.options.scripts,
             addons: wanted.options.addons.clone(),
+            gpu: wanted.device.filter(|kind| kind.is_compute_gpu()),
             color_config: in_use.folder().color_config.clone(),
         };
         let warm = match self.warm.take() {
@@ -144,7 +152,7 @@ impl Slot {
 
 /// Opens the scene, in place of the one before.
 pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse) -> Result<(), Failure> {
-    let Wanted { scene: id, options, inspection, blender: _ } = wanted;
+    let Wanted { scene: id, options, inspection, blender: _, device: _ } = wanted;
     warm.scene = None;
     warm.wear.scene_opened();
     let opened = warm.blender.open(in_use.folder(), Opening { options, inspection }).await?;
@@ -156,7 +164,8 @@ pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse
         );
         return Err(Failure::new(Cause::BadScene, message));
     }
-    warm.scene = Some(OpenScene { id, options: options.clone(), _in_use: in_use });
+    let painter = Painter::of(&opened.engine, opened.device.as_deref());
+    warm.scene = Some(OpenScene { id, options: options.clone(), painter, _in_use: in_use });
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
 use haywain_shared::options::Scripts;
-use haywain_shared::protocol::BlenderFacts;
+use haywain_shared::protocol::{BlenderBuild, BlenderFacts};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +35,10 @@ pub struct Workshop {
     pub reports: mpsc::UnboundedSender<Report>,
     /// Where Blenders come from.
     pub studio: Arc<dyn Studio>,
+    /// All that the Blenders here can do.
+    pub blenders: Arc<[BlenderFacts]>,
     /// The Blender that looks at scenes for which no job has named one.
-    pub blender: BlenderFacts,
+    pub blender: BlenderBuild,
     /// Whether Python may run that comes with a scene.
     pub scripts: Scripts,
     /// How long the orchestrator holds a lease request.

@@ -14,7 +14,7 @@ use haywain_agent::output;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::options::RenderOptions;
-use haywain_shared::protocol::{BlenderFacts, BlenderKind, InspectionWish};
+use haywain_shared::protocol::{BlenderBuild, BlenderKind, InspectionWish};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
@@ -22,10 +22,14 @@ use crate::blenders::{self, BOTH, Kind, scene};
 
 /// Frames that may take as long as they take, if they do not stand still.
 pub(crate) const TERMS: Terms =
-    Terms { threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
+    Terms { device: None, threads: None, frame_timeout: None, stall_timeout: Some(Duration::from_mins(10)) };
 /// Frames that have little time.
-const HASTY: Terms =
-    Terms { threads: None, frame_timeout: Some(Duration::from_secs(4)), stall_timeout: Some(Duration::from_secs(2)) };
+const HASTY: Terms = Terms {
+    device: None,
+    threads: None,
+    frame_timeout: Some(Duration::from_secs(4)),
+    stall_timeout: Some(Duration::from_secs(2)),
+};
 
 async fn blender(kind: Kind) -> Blender {
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +71,7 @@ pub(crate) async fn start_in_jail(
 
 /// The version of a Blender.
 pub(crate) async fn version(kind: Kind) -> String {
-    blender(kind).await.facts.version
+    blender(kind).await.facts.build.version
 }
 
 /// Opens for a job that asks this, and for nobody's curiosity.
@@ -191,23 +195,6 @@ async fn a_scene_that_cannot_be_rendered_is_refused_by_cause_and_the_session_liv
 }
 
 #[tokio::test]
-async fn denoising_is_never_switched_off_in_silence() {
-    // Debian's build has no denoiser, the module has one.
-    let folder = tempfile::tempdir().unwrap();
-    let mut session = start(Kind::Program, folder.path()).await;
-    open(&mut session, &scene("denoised")).await.unwrap();
-    let rendered = session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await;
-    if let Err(failure) = rendered {
-        assert_eq!(failure.cause, Cause::DeviceUnavailable, "{failure}");
-        assert!(failure.message.contains("OpenImageDenoise"), "{failure}");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let mut session = start(Kind::Module, folder.path()).await;
-    open(&mut session, &scene("denoised")).await.unwrap();
-    session.render(frame(1), &empty_folder(&folder, "frame"), TERMS, |_| {}).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_folder_that_cannot_be_written_to_is_no_output() {
     for kind in BOTH {
         let folder = tempfile::tempdir().unwrap();
@@ -229,7 +216,7 @@ pub(crate) fn broken_blender(folder: &TempDir, script: &str) -> Blender {
     Blender {
         path,
         installation: vec![folder.path().to_owned()],
-        facts: BlenderFacts { version: "0".to_owned(), kind: BlenderKind::Program },
+        facts: BlenderBuild { version: "0".to_owned(), kind: BlenderKind::Program }.into(),
     }
 }
 

@@ -123,7 +123,7 @@ fn a_sequence_that_lost_its_agent_is_played_from_the_start_and_only_what_is_miss
     let scene = scene("rigid");
     let farm = Farm::start(&scene.entry);
     let mut first_life = farm.agent("one", &blenders::path(Kind::Program), 2);
-    let path = farm.render(&json!({"from": 1, "to": 25, "batchSize": 1, "order": "sequential"}));
+    let path = farm.render(&json!({"from": 1, "to": 25, "batchSize": 1, "order": "sequential", "device": "software"}));
     let job = farm.wait_for(&path, "some frames", |job| job.counts.done >= 5);
     assert!(job.batches.len() <= 1, "two slots, and one of them at it: {job:?}");
     first_life.kill();

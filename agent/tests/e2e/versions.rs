@@ -39,7 +39,7 @@ fn each_job_is_rendered_by_the_blender_that_suits_it() {
     assert_rendered_by(Kind::Program, &old, &farm.wait_for_end(&farm.render(&json!({"frames": frames}))));
     assert_rendered_by(Kind::Module, &old, &asks("5"));
     assert_rendered_by(Kind::Program, &old, &asks("3.4"));
-    let job = json!({"frames": frames, "scene": new_scene, "allowUnbaked": true});
+    let job = json!({"frames": frames, "scene": new_scene, "allowUnbaked": true, "device": "software"});
     assert_rendered_by(Kind::Module, &new, &farm.wait_for_end(&farm.render(&job)));
 }
 
@@ -49,7 +49,7 @@ fn a_file_that_is_too_new_waits_for_a_blender_that_can_open_it() {
     let old = farm.agent_with("old", &blenders::path(Kind::Program), &["--slots", "1", "--tag", "upstairs"]);
     old.wait_for_log("registered");
     let scene = farm.give_blend(&saved_by_the_newer());
-    let path = farm.render(&json!({"frames": "3", "scene": scene, "allowUnbaked": true}));
+    let path = farm.render(&json!({"frames": "3", "scene": scene, "allowUnbaked": true, "device": "software"}));
     let why = "no agent has Blender 5.0, which saved the file, or a newer one: not old (3.4.1)";
     assert_eq!(farm.job(&path).waits_for, [why]);
     // The agent is there, and takes what it can render.

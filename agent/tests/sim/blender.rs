@@ -16,7 +16,7 @@ use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::Scripts;
-use haywain_shared::protocol::BlenderFacts;
+use haywain_shared::protocol::BlenderBuild;
 use image::RgbaImage;
 
 use crate::entropy::Dice;
@@ -43,7 +43,7 @@ pub(crate) struct SimStudio {
 impl Studio for SimStudio {
     async fn start(
         &self,
-        _blender: &BlenderFacts,
+        _blender: &BlenderBuild,
         _folder: &Path,
         _color_config: Option<&Path>,
         _scripts: Scripts,
@@ -89,7 +89,7 @@ impl WarmBlender for SimBlender {
         assert!(scene.entry.exists(), "a scene that is opened is whole");
         let ms = self.dice.between(50, 3000);
         self.work(ms).await;
-        Ok(Opened { engine: "CYCLES".to_owned(), formats: vec!["PNG".to_owned()], notes: Vec::new() })
+        Ok(Opened { engine: "CYCLES".to_owned(), device: None, formats: vec!["PNG".to_owned()], notes: Vec::new() })
     }
 
     fn take_inspection(&mut self) -> Option<Box<Inspection>> {

@@ -18,7 +18,7 @@ use haywain_agent::memory::look::Look;
 use haywain_agent::status::Board;
 use haywain_shared::client::AgentClient;
 use haywain_shared::ids::AgentId;
-use haywain_shared::protocol::{Abilities, BlenderFacts, BlenderKind, MachineFacts, MachineSample};
+use haywain_shared::protocol::{Abilities, BlenderBuild, BlenderKind, MachineFacts, MachineSample};
 use haywain_shared::retry::Patience;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -120,9 +120,14 @@ impl Worker {
             salt: salt + 500,
         };
         let leaving = Leaving::new(Bounds::default());
-        let machine =
-            MachineFacts { os: "none".to_owned(), arch: "none".to_owned(), logical_cores: 8, memory_bytes: 16 << 30 };
-        let blenders = vec![BlenderFacts { version: "3.4.1".to_owned(), kind: BlenderKind::Program }];
+        let machine = MachineFacts {
+            os: "none".to_owned(),
+            arch: "none".to_owned(),
+            logical_cores: 8,
+            memory_bytes: 16 << 30,
+            gpus: Vec::new(),
+        };
+        let blenders = vec![BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program }.into()];
         // Every other agent finds out by itself how many slots it is to have, and has none while its neighbour is there.
         let is_steady = self.number.is_multiple_of(2);
         let slots = is_steady.then_some(WantedSlots { slots: self.slots, threads: None });
@@ -134,7 +139,7 @@ impl Worker {
             introduction: Introduction { identity, name, machine, blenders, abilities: Abilities::default() },
             studio: Arc::new(studio),
             clock: Arc::clone(&self.world.calendar) as Arc<_>,
-            governor: Governor::new(governor::Limits::new(slots, 2, 2, None, memory)),
+            governor: Governor::new(governor::Limits::new(slots, 0, 2, 2, None, memory)),
             courtesy: Courtesy::new((!is_steady).then_some(0.5)),
             load: Box::new(neighbour),
             max_outbox_bytes: 1000,

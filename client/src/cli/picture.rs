@@ -2,6 +2,7 @@
 //! of `POST /render`, with dashes. What is not given stays as the file has it.
 
 use clap::{Args, ValueEnum};
+use haywain_shared::devices::DeviceWish;
 use haywain_shared::limits::{MAX_RESOLUTION_PERCENT, MAX_SAMPLES};
 use haywain_shared::options::{FormatFault, ImageFormat, ImageKind};
 use serde_json::{Value, json};
@@ -25,6 +26,9 @@ pub struct PictureArgs {
     /// Samples for each pixel
     #[arg(long, value_name = "N", help_heading = "The picture", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SAMPLES)))]
     pub samples: Option<u32>,
+    /// What to render with: cpu, gpu, cuda, optix, hip, metal, oneapi, any, or software; what the scene says unless given
+    #[arg(long, value_name = "DEVICE", help_heading = "The picture", hide_possible_values = true)]
+    pub device: Option<DeviceWish>,
     /// The size of the picture in percent of the scene's resolution
     #[arg(long, value_name = "N", help_heading = "The picture", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_RESOLUTION_PERCENT)))]
     pub resolution_percent: Option<u32>,
@@ -100,6 +104,7 @@ impl PictureArgs {
             ("camera", text(&self.camera)),
             ("engine", text(&self.engine)),
             ("samples", self.samples.map(Value::from)),
+            ("device", self.device.map(|device| Value::from(String::from(device)))),
             ("resolutionPercent", self.resolution_percent.map(Value::from)),
             ("format", self.image_format()?.map(|format| json!(format))),
             ("persistentData", self.persistent_data.map(|switch| Value::Bool(switch == Switch::On))),
@@ -140,13 +145,14 @@ mod tests {
 
     #[test]
     fn each_flag_is_a_member() {
-        let cases: [(&[&str], Value); 17] = [
+        let cases: [(&[&str], Value); 18] = [
             (&[], json!({})),
             (&["--scene-name", "Shot 4"], json!({"sceneName": "Shot 4"})),
             (&["--view-layer", "Beauty"], json!({"viewLayer": "Beauty"})),
             (&["--camera", "Left"], json!({"camera": "Left"})),
             (&["--engine", "CYCLES"], json!({"engine": "CYCLES"})),
             (&["--samples", "64"], json!({"samples": 64})),
+            (&["--device", "optix"], json!({"device": "optix"})),
             (&["--resolution-percent", "50"], json!({"resolutionPercent": 50})),
             (&["--format", "png"], json!({"format": {"type": "PNG"}})),
             (
@@ -170,6 +176,7 @@ mod tests {
         }
         for (flags, words) in [
             (&["--samples", "0"][..], "1..="),
+            (&["--device", "gpus"], "choose one of cpu, gpu, cuda"),
             (&["--resolution-percent", "1001"], "1..=1000"),
             (&["--format", "AVI"], "choose one of PNG, JPEG"),
             (&["--codec", "ZIP"], "--format"),

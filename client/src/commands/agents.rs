@@ -70,8 +70,8 @@ fn memory(agent: &AgentReport) -> String {
 }
 
 fn blender(facts: &BlenderFacts) -> String {
-    match facts.kind {
-        BlenderKind::Program => facts.version.clone(),
-        BlenderKind::Module => format!("{} (bpy)", facts.version),
+    match facts.build.kind {
+        BlenderKind::Program => facts.build.version.clone(),
+        BlenderKind::Module => format!("{} (bpy)", facts.build.version),
     }
 }

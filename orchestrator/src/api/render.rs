@@ -88,6 +88,11 @@ struct RenderRequest {
     /// Samples for each pixel.
     #[schema(minimum = 1, maximum = 16_777_216)]
     samples: Option<u32>,
+    /// What it is rendered with: `cpu`, `gpu`, `cuda`, `optix`, `hip`, `metal`, `oneapi`, `any`, or `software`; what the scene says
+    /// unless set. A scene set to GPU is rendered by processors only with `cpu` or `any`, and what a GPU would draw is drawn by a
+    /// program (llvmpipe) only with `software`.
+    #[schema(example = "gpu")]
+    device: Option<String>,
     /// The size of the picture in percent of the scene's resolution.
     #[schema(minimum = 1, maximum = 1000)]
     resolution_percent: Option<u32>,

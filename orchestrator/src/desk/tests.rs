@@ -18,6 +18,7 @@ fn asking(agent: AgentId, cached: &[SceneId]) -> LeaseAsk {
         memory_available_bytes: 0,
         warm: None,
         cached: cached.to_vec(),
+        devices: None,
     }
 }
 

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use haywain_shared::blender_version::{BlenderVersion, Release, VersionRequirement};
+use haywain_shared::devices::{self, DeviceFacts, DeviceKind, Lacking, Painter};
 use haywain_shared::ids::AgentId;
+use haywain_shared::inspection::SceneLook;
 use haywain_shared::job::AgentReport;
 use haywain_shared::options::{RenderOptions, Scripts};
-use haywain_shared::protocol::{Abilities, BlenderFacts};
+use haywain_shared::protocol::{Abilities, BlenderBuild, BlenderFacts};
 use haywain_shared::requirements::{AgentRule, Requirements, Tag, TagRule};
 use haywain_shared::size::Size;
 
@@ -26,6 +28,19 @@ pub struct Needs {
     pub pinned: Option<BlenderVersion>,
     /// The memory with which frames have run out of it, while every frame that waits looks for more.
     pub ran_out_at_bytes: Option<u64>,
+    /// How its scenes are rendered, the file's active one first; `None` while nobody has looked.
+    pub looks: Option<Vec<SceneLook>>,
+    /// The kind of device of its first lease for which that was known, unless it is mixed.
+    pub begun_with: Option<DeviceKind>,
+}
+
+/// What an agent is to render a job with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fit {
+    /// Which of its Blenders.
+    pub blender: BlenderBuild,
+    /// Which kind of its devices; `None` leaves it to who opens the scene, or to the engine.
+    pub device: Option<DeviceKind>,
 }
 
 /// An agent as the rule sees it.
@@ -39,6 +54,8 @@ pub struct Applicant<'a> {
     pub blenders: &'a [BlenderFacts],
     /// What it can do beyond that.
     pub abilities: &'a Abilities,
+    /// The ids of the devices that are free; `None` is all.
+    pub devices: Option<&'a [String]>,
     /// The memory that it has free.
     pub memory_available_bytes: u64,
 }
@@ -53,6 +70,7 @@ impl<'a> Applicant<'a> {
             name: &report.name,
             blenders: &report.blenders,
             abilities: &report.abilities,
+            devices: None,
             memory_available_bytes: report.sample.map_or(memory_bytes, |sample| sample.memory_available_bytes),
         }
     }
@@ -93,6 +111,20 @@ pub enum Misfit {
         /// Those that it has.
         has: Vec<String>,
     },
+    /// The engine does not work there.
+    NoEngine {
+        /// The engine.
+        engine: String,
+        /// What happened when it was tried.
+        failure: String,
+    },
+    /// It lacks a device.
+    NoDevice {
+        /// What would do.
+        wanted: Lacking,
+        /// What it has.
+        has: Vec<DeviceKind>,
+    },
     /// It has not enough memory free.
     LittleMemory {
         /// What would do.
@@ -121,8 +153,22 @@ impl Needs {
         }
     }
 
-    /// Which of an agent's Blenders is to render the job, or why the agent cannot.
-    pub fn fit(&self, agent: &Applicant<'_>) -> Result<BlenderFacts, Misfit> {
+    /// What is to be rendered, as far as that is known.
+    fn look(&self) -> (Option<&str>, Painter) {
+        let looks = self.looks.as_deref().unwrap_or_default();
+        let is_meant = |look: &&SceneLook| self.options.scene_name.as_ref().is_none_or(|name| look.name == *name);
+        let look = looks.iter().find(is_meant);
+        let in_file = look.map(|look| look.engine.as_str());
+        let device = look.and_then(|look| look.device.as_deref());
+        match (self.options.engine.as_deref().or(in_file), device) {
+            // What the scene says of Cycles' device is not told while another engine is set in it.
+            (Some("CYCLES"), None) | (None, _) => (None, Painter::Unknown),
+            (Some(engine), device) => (Some(engine), Painter::of(engine, device)),
+        }
+    }
+
+    /// What an agent is to render the job with, or why it cannot.
+    pub fn fit(&self, agent: &Applicant<'_>) -> Result<Fit, Misfit> {
         let Requirements { blender: _, mixed: _, memory, tags, agents } = &self.requirements;
         named(agents, agent)?;
         tagged(tags, &agent.abilities.tags)?;
@@ -133,15 +179,51 @@ impl Needs {
         if let Some(missing) = self.options.addons.iter().find(|wanted| !has(wanted)) {
             return Err(Misfit::NoAddon(missing.clone()));
         }
-        let blender = closest(&self.versions(), self.saved_by, agent.blenders)?;
+        let fit = self.equipped(agent)?;
         let has_bytes = agent.memory_available_bytes;
         match (memory, self.ran_out_at_bytes) {
             (Some(wanted), _) if wanted.bytes > has_bytes => Err(Misfit::LittleMemory { wanted: *wanted, has_bytes }),
             (_, Some(ran_out_at_bytes)) if ran_out_at_bytes >= has_bytes => {
                 Err(Misfit::NoMoreMemory { ran_out_at_bytes, has_bytes })
             }
-            _ => Ok(blender),
+            _ => Ok(fit),
         }
+    }
+
+    /// The closest of the agent's Blenders that can render the job, and with what. If none can: what the closest one lacks.
+    fn equipped(&self, agent: &Applicant<'_>) -> Result<Fit, Misfit> {
+        let mut misfit = None;
+        for facts in closest(&self.versions(), self.saved_by, agent.blenders)? {
+            match self.device(facts, agent.devices) {
+                Ok(device) => return Ok(Fit { blender: facts.build.clone(), device }),
+                Err(other) => misfit = misfit.or(Some(other)),
+            }
+        }
+        Err(misfit.unwrap_or_else(|| Misfit::NoBlender { wanted: self.versions(), has: Vec::new() }))
+    }
+
+    /// The kind of device that a Blender is to render the job with, of those that are free.
+    fn device(&self, facts: &BlenderFacts, free: Option<&[String]>) -> Result<Option<DeviceKind>, Misfit> {
+        let (engine, painter) = self.look();
+        let broken = facts.engines.iter().find(|part| engine.is_some_and(|engine| engine.contains(&part.name)));
+        if let Some((part, failure)) = broken.and_then(|part| Some((part, part.failure.clone()?))) {
+            return Err(Misfit::NoEngine { engine: part.name.clone(), failure });
+        }
+        let wish = self.options.device;
+        if facts.devices.is_empty() && wish.is_none() {
+            // Nothing is known of them: who opens the scene will see.
+            return Ok(None);
+        }
+        let is_free = |device: &&DeviceFacts| free.is_none_or(|free| free.contains(&device.id));
+        let has: Vec<_> = facts.devices.iter().filter(is_free).map(|device| device.kind).collect();
+        let chosen = match self.begun_with {
+            Some(begun) => devices::choose_again(begun, wish, painter, &has),
+            None => devices::choose(wish, painter, &has),
+        };
+        chosen.map_err(|wanted| Misfit::NoDevice {
+            wanted,
+            has: has.into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
+        })
     }
 }
 
@@ -164,26 +246,28 @@ fn tagged(TagRule { any_of, all_of, none_of }: &TagRule, tags: &BTreeSet<Tag>) -
     none_of.intersection(tags).next().map_or(Ok(()), |unwanted| Err(Misfit::Tagged(unwanted.clone())))
 }
 
-/// The Blender that is closest to the one that saved the file, as an artist would choose it: the latest of the same release,
-/// else of the next newer one, else of the next older one. If the file does not say, it is the first that will do.
-fn closest(wanted: &Versions, saved_by: Option<Release>, has: &[BlenderFacts]) -> Result<BlenderFacts, Misfit> {
-    let known = has.iter().filter_map(|facts| Some((facts, facts.version.parse::<BlenderVersion>().ok()?)));
-    let will_do = known.filter(|(_, version)| wanted.include(*version));
-    let found = match saved_by {
-        None => will_do.map(|(facts, _)| facts).next(),
-        Some(saved_by) => {
-            let distance = |(_, version): &(&BlenderFacts, BlenderVersion)| {
-                let release = version.release;
-                let newer = (release >= saved_by).then_some(release);
-                (newer.is_none(), newer, Reverse(release), Reverse(version.patch))
-            };
-            will_do.min_by_key(distance).map(|(facts, _)| facts)
-        }
-    };
-    found.cloned().ok_or_else(|| Misfit::NoBlender {
-        wanted: wanted.clone(),
-        has: has.iter().map(|facts| facts.version.clone()).collect(),
-    })
+/// The Blenders that will do, the one first that is closest to the one that saved the file, as an artist would choose it: the
+/// latest of the same release, else of the next newer one, else of the next older one. If the file does not say, they are as
+/// the agent has them. At least one.
+fn closest<'a>(
+    wanted: &Versions,
+    saved_by: Option<Release>,
+    has: &'a [BlenderFacts],
+) -> Result<Vec<&'a BlenderFacts>, Misfit> {
+    let known = has.iter().filter_map(|facts| Some((facts, facts.build.version.parse::<BlenderVersion>().ok()?)));
+    let mut will_do: Vec<_> = known.filter(|(_, version)| wanted.include(*version)).collect();
+    if let Some(saved_by) = saved_by {
+        will_do.sort_by_key(|(_, version)| {
+            let release = version.release;
+            let newer = (release >= saved_by).then_some(release);
+            (newer.is_none(), newer, Reverse(release), Reverse(version.patch))
+        });
+    }
+    if will_do.is_empty() {
+        let has = has.iter().map(|facts| facts.build.version.clone()).collect();
+        return Err(Misfit::NoBlender { wanted: wanted.clone(), has });
+    }
+    Ok(will_do.into_iter().map(|(facts, _)| facts).collect())
 }
 
 impl Versions {
@@ -221,6 +305,8 @@ impl fmt::Display for Misfit {
             Self::ScriptsBlocked => f.write_str("lets scripts run (--allow-scripts)"),
             Self::NoAddon(name) => write!(f, "has the add-on {name} (--addons)"),
             Self::NoBlender { wanted, .. } => write!(f, "has {wanted}"),
+            Self::NoEngine { engine, .. } => write!(f, "has a Blender whose {engine} works"),
+            Self::NoDevice { wanted, .. } => write!(f, "has {wanted}"),
             Self::LittleMemory { wanted, .. } => write!(f, "has {} of memory free", String::from(*wanted)),
             Self::NoMoreMemory { ran_out_at_bytes, .. } => {
                 write!(
@@ -239,6 +325,9 @@ impl Misfit {
         match self {
             Self::NoBlender { has, .. } if has.is_empty() => Some("none".to_owned()),
             Self::NoBlender { has, .. } => Some(has.join(", ")),
+            Self::NoEngine { failure, .. } => Some(failure.clone()),
+            Self::NoDevice { has, .. } if has.is_empty() => Some("none".to_owned()),
+            Self::NoDevice { has, .. } => Some(has.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
             Self::LittleMemory { has_bytes, .. } | Self::NoMoreMemory { has_bytes, .. } => {
                 Some(format!("{} MiB", has_bytes >> 20))
             }

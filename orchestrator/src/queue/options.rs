@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use haywain_shared::devices::DeviceWish;
 use haywain_shared::limits::{MAX_ADDONS, MAX_DATABLOCK_NAME_BYTES, MAX_RESOLUTION_PERCENT, MAX_SAMPLES};
 use haywain_shared::options::{Allowance, FrameOrder, ImageFormat, RenderOptions, Scripts};
 use serde_json::{Value, json};
@@ -9,12 +10,13 @@ use serde_json::{Value, json};
 use super::members::{InvalidInput, Members, bounded, flag, given, kind_of, text};
 
 /// The members.
-pub(super) const MEMBERS: [&str; 15] = [
+pub(super) const MEMBERS: [&str; 16] = [
     "sceneName",
     "viewLayer",
     "camera",
     "engine",
     "samples",
+    "device",
     "resolutionPercent",
     "format",
     "persistentData",
@@ -36,6 +38,7 @@ pub(super) fn read(members: &Members) -> Result<RenderOptions, InvalidInput> {
         camera: name("camera")?,
         engine: name("engine")?,
         samples: bounded(members, "samples", 1..=MAX_SAMPLES)?,
+        device: device(members)?,
         resolution_percent: bounded(members, "resolutionPercent", 1..=MAX_RESOLUTION_PERCENT)?,
         format: format(members)?,
         persistent_data: flag(members, "persistentData")?,
@@ -63,6 +66,11 @@ fn format(members: &Members) -> Result<Option<ImageFormat>, InvalidInput> {
     let format: ImageFormat = format.map_err(|error| because(&error))?;
     format.check().map_err(|fault| because(&fault))?;
     Ok(Some(format))
+}
+
+fn device(members: &Members) -> Result<Option<DeviceWish>, InvalidInput> {
+    let Some(word) = text(members, "device", MAX_DATABLOCK_NAME_BYTES)? else { return Ok(None) };
+    word.parse().map(Some).map_err(|error| InvalidInput::Because(format!("device: {error}")))
 }
 
 fn order(members: &Members) -> Result<FrameOrder, InvalidInput> {
@@ -110,6 +118,7 @@ fn allowances(members: &Members) -> Result<BTreeSet<Allowance>, InvalidInput> {
 
 #[cfg(test)]
 mod tests {
+    use haywain_shared::devices::DeviceKind;
     use haywain_shared::options::ImageKind;
 
     use super::*;
@@ -122,7 +131,7 @@ mod tests {
     #[test]
     fn every_member_is_read_as_it_is_meant() {
         let all = json!({
-            "sceneName": "Shot 4", "viewLayer": "Beauty", "camera": "Left", "engine": "CYCLES", "samples": 64,
+            "sceneName": "Shot 4", "viewLayer": "Beauty", "camera": "Left", "engine": "CYCLES", "samples": 64, "device": "optix",
             "resolutionPercent": 50.0, "format": {"type": "EXR", "colorDepth": 16, "codec": "DWAA"},
             "persistentData": false, "scripts": true, "addons": ["rig_tools", "studio.nodes"], "order": "sequential",
             "allowMissing": true, "allowBrokenDrivers": false, "allowUnbaked": true, "allowUnknown": null
@@ -134,6 +143,7 @@ mod tests {
             camera: Some("Left".to_owned()),
             engine: Some("CYCLES".to_owned()),
             samples: Some(64),
+            device: Some(DeviceWish::Kind(DeviceKind::Optix)),
             resolution_percent: Some(50),
             format: Some(ImageFormat {
                 kind: ImageKind::OpenExr,
@@ -156,6 +166,11 @@ mod tests {
         let cases = [
             (json!({"camera": ""}), "camera must have from 1 to"),
             (json!({"engine": 7}), "engine must be a string, not a number"),
+            (
+                json!({"device": "gpus"}),
+                "device: there is no device \"gpus\": choose one of cpu, gpu, cuda, optix, hip, metal",
+            ),
+            (json!({"device": 1}), "device must be a string, not a number"),
             (json!({"samples": 0}), "samples must be from 1 to"),
             (json!({"resolutionPercent": 12.5}), "resolutionPercent must be a whole number, not 12.5"),
             (json!({"format": 7}), "format must be a string such as"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::DeviceKind;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
@@ -11,7 +12,7 @@ use haywain_shared::job::{JobState, RecordedFrame};
 use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{
-    Abilities, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, MachineFacts, MachineSample,
+    Abilities, BlenderBuild, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, MachineFacts, MachineSample,
 };
 use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
@@ -95,6 +96,8 @@ pub struct LeaseAsk {
     pub warm: Option<SceneId>,
     /// Scenes that lie whole on the machine.
     pub cached: Vec<SceneId>,
+    /// The ids of the devices that are the slot's to use; `None` is all of the agent's.
+    pub devices: Option<Vec<String>>,
 }
 
 /// A lease.
@@ -109,7 +112,9 @@ pub struct Lease {
     /// The job's scene.
     pub scene: SceneId,
     /// Which of the agent's Blenders is to render it.
-    pub blender: BlenderFacts,
+    pub blender: BlenderBuild,
+    /// What it is to render with, where that is known.
+    pub device: Option<DeviceKind>,
     /// The batch.
     pub frames: FrameRange,
     /// The generation of all its frames.
@@ -133,6 +138,7 @@ impl From<Lease> for LeaseGrant {
             job_id: lease.job,
             scene: lease.scene,
             blender: lease.blender,
+            device: lease.device,
             frames: lease.frames,
             generation: lease.generation,
             frame_timeout_ms: lease.frame_timeout.map(ms),

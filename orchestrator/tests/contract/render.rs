@@ -63,6 +63,7 @@ fn every_option_is_taken_at_its_word_or_refused_in_words() {
         ("camera", json!("Left"), json!({"camera": "Left"}), json!("a\nb"), "must not contain control characters"),
         ("engine", json!("CYCLES"), json!({"engine": "CYCLES"}), json!([]), "must be a string"),
         ("samples", json!(64), json!({"samples": 64}), json!(0), "must be from 1 to 16777216"),
+        ("device", json!("any"), json!({"device": "any"}), json!("gpus"), "choose one of cpu, gpu, cuda, optix"),
         ("resolutionPercent", json!(50), json!({"resolutionPercent": 50}), json!(1001), "must be from 1 to 1000"),
         ("format", json!("PNG"), json!({"format": {"type": "PNG"}}), json!("AVI"), "unknown variant `AVI`"),
         (

@@ -18,7 +18,7 @@ pub(super) async fn register(
     State(app): State<App>,
     Json(request): Json<RegisterRequest>,
 ) -> Result<Json<RegisterAnswer>, Failed> {
-    let blenders: Vec<_> = request.blenders.iter().map(|blender| blender.version.as_str()).collect();
+    let blenders: Vec<_> = request.blenders.iter().map(|blender| blender.build.version.as_str()).collect();
     tracing::info!(agent = %request.agent_id, name = request.name, slots = request.slots, ?blenders, "agent registered");
     let registration = Registration {
         agent: request.agent_id,
@@ -52,6 +52,7 @@ pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseReque
         memory_available_bytes: request.memory_available_bytes,
         warm: request.warm,
         cached: request.cached,
+        devices: request.devices,
     };
     let agent = request.agent_id;
     let work = match next_work(&*app.store, &app.desk, ask, app.intervals.poll, &app.stop).await? {

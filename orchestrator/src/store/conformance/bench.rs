@@ -13,7 +13,7 @@ use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
 use haywain_shared::job::JobReport;
 use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::{
-    Abilities, BlenderFacts, BlenderKind, HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample,
+    Abilities, BlenderBuild, BlenderKind, HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample,
     UploadOutcome,
 };
 use haywain_shared::requirements::Requirements;
@@ -258,9 +258,16 @@ impl Bench {
 
 /// What an agent tells that has these Blenders.
 fn facts(blenders: &[&str]) -> AgentFacts {
-    let blenders =
-        blenders.iter().map(|version| BlenderFacts { version: (*version).to_owned(), kind: BlenderKind::Program });
-    let machine = MachineFacts { os: "test".to_owned(), arch: "test".to_owned(), logical_cores: 1, memory_bytes: GIB };
+    let blenders = blenders
+        .iter()
+        .map(|version| BlenderBuild { version: (*version).to_owned(), kind: BlenderKind::Program }.into());
+    let machine = MachineFacts {
+        os: "test".to_owned(),
+        arch: "test".to_owned(),
+        logical_cores: 1,
+        memory_bytes: GIB,
+        gpus: Vec::new(),
+    };
     AgentFacts { slots: 1, machine, blenders: blenders.collect(), abilities: Abilities::default() }
 }
 
@@ -297,5 +304,6 @@ pub(super) fn new_ask(agent: AgentId, request: RequestId) -> LeaseAsk {
         memory_available_bytes: GIB,
         warm: None,
         cached: Vec::new(),
+        devices: None,
     }
 }

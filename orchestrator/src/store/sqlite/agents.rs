@@ -86,12 +86,13 @@ impl Known {
     }
 
     /// The agent as the one that asks for a lease.
-    pub(super) fn applicant(&self, ask: &LeaseAsk) -> Applicant<'_> {
+    pub(super) fn applicant<'a>(&'a self, ask: &'a LeaseAsk) -> Applicant<'a> {
         Applicant {
             id: ask.agent,
             name: &self.name,
             blenders: &self.facts.blenders,
             abilities: &self.facts.abilities,
+            devices: ask.devices.as_deref(),
             memory_available_bytes: ask.memory_available_bytes,
         }
     }

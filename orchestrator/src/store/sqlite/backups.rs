@@ -47,10 +47,10 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, suspects: Vec<Suspect>) ->
         if needs.options.order == FrameOrder::Sequential {
             continue;
         }
-        let Ok(blender) = needs.fit(&agent.applicant(&ask)) else { continue };
+        let Ok(fit) = needs.fit(&agent.applicant(&ask)) else { continue };
         if let Some(frame) = frame_to_back_up(tx, &lease, in_work).await? {
             tracing::info!(job = %lease.job, %frame, agent = %ask.agent, silent = %lease.agent, "backup leased");
-            return lease_beside(tx, &lease, FrameRange::single(frame), blender, &ask).await.map(Some);
+            return lease_beside(tx, &lease, FrameRange::single(frame), fit, &ask).await.map(Some);
         }
     }
     Ok(None)

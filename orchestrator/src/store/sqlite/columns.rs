@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use haywain_shared::blender_version::Release;
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::DeviceKind;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId};
 use haywain_shared::options::{FrameOrder, RenderOptions};
 use haywain_shared::path::RelativePath;
-use haywain_shared::protocol::BlenderFacts;
+use haywain_shared::protocol::BlenderBuild;
 use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
 use serde::Serialize;
@@ -135,10 +136,13 @@ pub(super) fn saved_by(row: &SqliteRow) -> Result<Option<Release>, StoreError> {
     optional_text(row, "saved_by")?.map(|text| text.parse().map_err(|_| damaged("saved_by"))).transpose()
 }
 
-/// What a job needs, from its own columns and `saved_by` of its scene.
+/// What a job needs, from its own columns, and `saved_by` and `looks` of its scene.
 pub(super) fn needs(row: &SqliteRow) -> Result<Needs, StoreError> {
     let pinned = optional_text(row, "pinned")?;
+    let looks = optional_text(row, "looks")?;
     Ok(Needs {
+        looks: looks.map(|text| serde_json::from_str(&text).map_err(|_| damaged("looks"))).transpose()?,
+        begun_with: device(row, "pinned_device")?,
         options: options(row)?,
         requirements: requirements(row)?,
         saved_by: saved_by(row)?,
@@ -148,8 +152,13 @@ pub(super) fn needs(row: &SqliteRow) -> Result<Needs, StoreError> {
     })
 }
 
+/// A kind of device by its word.
+pub(super) fn device(row: &SqliteRow, column: &str) -> Result<Option<DeviceKind>, StoreError> {
+    optional_text(row, column)?.map(|word| DeviceKind::from_word(&word).ok_or_else(|| damaged(column))).transpose()
+}
+
 /// The Blender that a lease names.
-pub(super) fn blender(row: &SqliteRow) -> Result<BlenderFacts, StoreError> {
+pub(super) fn blender(row: &SqliteRow) -> Result<BlenderBuild, StoreError> {
     serde_json::from_str(&text(row, "blender")?).map_err(|_| damaged("blender"))
 }
 

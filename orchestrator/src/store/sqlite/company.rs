@@ -6,9 +6,9 @@ use std::time::Duration;
 use haywain_shared::ids::AgentId;
 use haywain_shared::job::{AgentState, JobReport, JobState};
 
-use super::grants::Company;
+use super::grants::{self, Company};
 use super::{SqliteStore, agents, backups, shelves};
-use crate::queue::matching::{Applicant, Needs, why_it_waits};
+use crate::queue::matching::{Applicant, why_it_waits};
 use crate::store::{Lease, LeaseAsk, StoreError};
 
 /// Heartbeats that an agent misses before its frames are begun elsewhere.
@@ -46,13 +46,8 @@ impl SqliteStore {
         {
             return Ok(Vec::new());
         }
-        let needs = Needs {
-            options: job.options.clone(),
-            requirements: job.requirements.clone(),
-            saved_by: job.saved_by,
-            pinned: job.blender.as_ref().and_then(|version| version.parse().ok()),
-            ran_out_at_bytes: shelves::ran_out_at(&self.readers, job.job_id, self.clock.unix_ms()).await?,
-        };
+        let Some(mut needs) = grants::needs_of(&self.readers, job.job_id).await? else { return Ok(Vec::new()) };
+        needs.ran_out_at_bytes = shelves::ran_out_at(&self.readers, job.job_id, self.clock.unix_ms()).await?;
         let agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
         let online = agents.iter().filter(|agent| agent.state == AgentState::Online);
         Ok(why_it_waits(&needs, online.map(Applicant::of)))

@@ -1,17 +1,18 @@
 //! Grants: which batch an agent gets, carved at the moment of the lease.
 
 use haywain_shared::blender_version::BlenderVersion;
+use haywain_shared::devices::DeviceKind;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId, RequestId};
 use haywain_shared::job::EventKind;
 use haywain_shared::options::FrameOrder;
-use haywain_shared::protocol::{BlenderFacts, InspectionWish};
+use haywain_shared::protocol::InspectionWish;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use super::agents;
 use super::columns::{
-    agent_id, as_integer, as_ms, blender, count, database_error, integer, job_id, json_text, lease_id, needs,
+    agent_id, as_integer, as_ms, blender, count, database_error, device, integer, job_id, json_text, lease_id, needs,
     optional_duration, optional_integer, options, range, scene_id, small, text,
 };
 use super::events::{self, Subject};
@@ -21,7 +22,7 @@ use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::writer::Tx;
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
 use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
-use crate::queue::matching::Needs;
+use crate::queue::matching::{Fit, Needs};
 use crate::queue::retry::PICKY;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
@@ -32,14 +33,15 @@ const WORTH_ASKING: &str = "/* worth asking for a lease */
         OR NOT EXISTS (SELECT 1 FROM agents WHERE id = ?1 AND incarnation = ?3) AS worth";
 const BY_REQUEST: &str = "/* lease by request */
     SELECT leases.id, epoch, job_id, scene_id, first, last, leases.generation, leases.ended_ms,
-        frame_timeout_ms, stall_timeout_ms, options, blender, inspection IS NULL AS uninspected
+        frame_timeout_ms, stall_timeout_ms, options, blender, device, inspection IS NULL AS uninspected
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id
     WHERE agent_id = ?1 AND request_id = ?2";
 // In both: ?1 the agent, ?2 now, ?3 whether there are other agents, ?4 the memory that it has, ?5 the latest moment that
 // anything can be waiting for now: what is later is from before the wall's clock was set back.
 const NEXT_JOBS: &str = "/* next jobs to lease from */
     SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms, options,
-        requirements, pinned, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by,
+        requirements, pinned, pinned_device, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by,
+        (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks,
         (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected
     FROM jobs
     WHERE pending > 0 AND control = 'active' AND (frame_order = 'any' OR leased = 0)
@@ -51,8 +53,12 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
                  WHERE job_doubts.job_id = jobs.id AND job_doubts.agent_id = ?1 AND until_ms > ?2 AND until_ms <= ?5))
     ORDER BY priority DESC, created_ms, id LIMIT ?6 OFFSET ?7";
 const NEXT_NEEDS: &str = "/* what the next jobs need */
-    SELECT options, requirements, pinned, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
+    SELECT options, requirements, pinned, pinned_device,
+        (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
     FROM jobs WHERE pending > 0 AND control = 'active' ORDER BY priority DESC, created_ms, id LIMIT ?1";
+const NEEDS: &str = "/* what a job needs */
+    SELECT options, requirements, pinned, pinned_device, saved_by, looks FROM jobs JOIN scenes ON scenes.id = scene_id
+    WHERE jobs.id = ?1";
 const NEXT_RANGE: &str = "/* next range to lease */
     SELECT first, last, generation FROM ranges
     WHERE job_id = ?6 AND state = 'pending'
@@ -62,16 +68,17 @@ const NEXT_RANGE: &str = "/* next range to lease */
     ORDER BY first LIMIT 1";
 const JOB_OF_LEASE: &str = "/* job of a lease */
     SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, options, control, total,
-        requirements, pinned, saved_by, blender, inspection IS NULL AS uninspected
+        requirements, pinned, pinned_device, saved_by, looks, blender, device, inspection IS NULL AS uninspected
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id WHERE epoch = ?1";
 const FOLLOWER: &str = "/* lease that follows an ended one */
     SELECT leases.id, leases.epoch FROM leases JOIN lease_frames USING (epoch)
     WHERE follows = ?1 AND ended_ms IS NULL AND lease_frames.frame = ?2";
 const SPEEDS: &str = "/* speeds on a job */ SELECT agent_id, frames, render_ms FROM job_agents WHERE job_id = ?1";
 const INSERT_LEASE: &str = "/* insert lease */
-    INSERT INTO leases (id, job_id, agent_id, request_id, follows, first, last, generation, granted_ms, blender)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING epoch";
-const PIN: &str = "/* pin job to a Blender */ UPDATE jobs SET pinned = coalesce(pinned, ?2) WHERE id = ?1";
+    INSERT INTO leases (id, job_id, agent_id, request_id, follows, first, last, generation, granted_ms, blender, device)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING epoch";
+const PIN: &str = "/* pin job to a Blender and a kind of device */
+    UPDATE jobs SET pinned = coalesce(pinned, ?2), pinned_device = coalesce(pinned_device, ?3) WHERE id = ?1";
 const INSERT_FRAME: &str =
     "/* insert lease frame */ INSERT INTO lease_frames (epoch, frame, job_id) VALUES (?1, ?2, ?3)";
 
@@ -125,8 +132,8 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         let is_last = page.len() < LOOKED_AT as usize;
         for row in page {
             let needs = needs(&row)?;
-            if let Ok(blender) = needs.fit(&agent.applicant(&ask)) {
-                fitting.push((row, needs, blender));
+            if let Ok(fit) = needs.fit(&agent.applicant(&ask)) {
+                fitting.push((row, needs, fit));
             }
         }
         if is_last || !fitting.is_empty() {
@@ -135,7 +142,7 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         looked_at += LOOKED_AT;
     }
     let candidates = fitting.iter().map(|(row, ..)| candidate(row, &ask)).collect::<Result<Vec<_>, _>>()?;
-    let Some((row, needs, blender)) = fitting.get(choose(&candidates)) else { return Ok(None) };
+    let Some((row, needs, fit)) = fitting.get(choose(&candidates)) else { return Ok(None) };
     let job = job_id(row, "job_id")?;
     let next =
         asking(NEXT_RANGE).bind(job.as_bytes().to_vec()).fetch_one(&mut tx.conn).await.map_err(database_error)?;
@@ -153,21 +160,22 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
     };
     let frames = carve_off(tx, job, whole, most).await?;
     if !needs.requirements.mixed {
-        pin(tx, job, blender).await?;
+        pin(tx, job, fit).await?;
     }
-    let mut lease = lease_of(row, LeaseId::generate(), frames, whole.generation, blender.clone())?;
+    let mut lease = lease_of(row, LeaseId::generate(), frames, whole.generation, fit.clone())?;
     lease.epoch = insert(tx, &lease, ask.agent, Origin::Request(ask.request)).await?;
     tx.lease_begins(lease.id, ask.agent);
     Ok(Some(lease))
 }
 
-/// From its first lease on, all of a job is rendered by one version of Blender.
-async fn pin(tx: &mut Tx, job: JobId, blender: &BlenderFacts) -> Result<(), StoreError> {
+/// From its first lease on, all of a job is rendered by one version of Blender, and with one kind of device once that is known.
+async fn pin(tx: &mut Tx, job: JobId, Fit { blender, device }: &Fit) -> Result<(), StoreError> {
     let version: BlenderVersion =
         blender.version.parse().map_err(|error| StoreError::Inconsistent(format!("{error}")))?;
     sqlx::query(PIN)
         .bind(&job.as_bytes()[..])
         .bind(version.to_string())
+        .bind(device.map(DeviceKind::word))
         .execute(&mut tx.conn)
         .await
         .map(drop)
@@ -178,6 +186,13 @@ async fn pin(tx: &mut Tx, job: JobId, blender: &BlenderFacts) -> Result<(), Stor
 pub(super) async fn next_needs(readers: &SqlitePool) -> Result<Vec<Needs>, StoreError> {
     let rows = sqlx::query(NEXT_NEEDS).bind(LOOKED_AT).fetch_all(readers).await.map_err(database_error)?;
     rows.iter().map(needs).collect()
+}
+
+/// What a job needs.
+pub(super) async fn needs_of(readers: &SqlitePool, job: JobId) -> Result<Option<Needs>, StoreError> {
+    let key = &job.as_bytes()[..];
+    let row = sqlx::query(NEEDS).bind(key).fetch_optional(readers).await.map_err(database_error)?;
+    row.as_ref().map(needs).transpose()
 }
 
 fn candidate(row: &SqliteRow, ask: &LeaseAsk) -> Result<Candidate, StoreError> {
@@ -204,7 +219,7 @@ pub(super) async fn readopt(tx: &mut Tx, ended: LeaseRow, frame: FrameNumber) ->
         .await
         .map_err(database_error)?;
     if let Some(row) = follower {
-        let lease = lease_of(&job, lease_id(&row, "id")?, FrameRange::single(frame), ended.generation, blender(&job)?)?;
+        let lease = lease_of(&job, lease_id(&row, "id")?, FrameRange::single(frame), ended.generation, fit_of(&job)?)?;
         tx.lease_extends(lease.id);
         return Ok(Some(Lease { epoch: count(&row, "epoch")?, ..lease }));
     }
@@ -213,7 +228,7 @@ pub(super) async fn readopt(tx: &mut Tx, ended: LeaseRow, frame: FrameNumber) ->
     }
     change_counts(tx, ended.job, CountChange { pending: -1, leased: 1, ..CountChange::default() }).await?;
     let single = FrameRange::single(frame);
-    let mut lease = lease_of(&job, LeaseId::generate(), single, ended.generation, blender(&job)?)?;
+    let mut lease = lease_of(&job, LeaseId::generate(), single, ended.generation, fit_of(&job)?)?;
     lease.epoch = insert(tx, &lease, ended.agent, Origin::Follows(ended.epoch)).await?;
     tx.lease_begins(lease.id, ended.agent);
     Ok(Some(lease))
@@ -225,11 +240,11 @@ pub(super) async fn lease_beside(
     tx: &mut Tx,
     primary: &LeaseRow,
     frame: FrameRange,
-    blender: BlenderFacts,
+    fit: Fit,
     ask: &LeaseAsk,
 ) -> Result<Lease, StoreError> {
     let row = job_of(tx, primary.epoch).await?;
-    let mut lease = lease_of(&row, LeaseId::generate(), frame, primary.generation, blender)?;
+    let mut lease = lease_of(&row, LeaseId::generate(), frame, primary.generation, fit)?;
     lease.epoch = insert(tx, &lease, ask.agent, Origin::Request(ask.request)).await?;
     tx.lease_begins(lease.id, ask.agent);
     Ok(lease)
@@ -240,13 +255,18 @@ pub(super) async fn job_of(tx: &mut Tx, epoch: i64) -> Result<SqliteRow, StoreEr
     sqlx::query(JOB_OF_LEASE).bind(epoch).fetch_one(&mut tx.conn).await.map_err(database_error)
 }
 
+/// What a lease was granted for.
+fn fit_of(row: &SqliteRow) -> Result<Fit, StoreError> {
+    Ok(Fit { blender: blender(row)?, device: device(row, "device")? })
+}
+
 /// A lease of a job's frames; its epoch is drawn when it is inserted.
 fn lease_of(
     row: &SqliteRow,
     id: LeaseId,
     frames: FrameRange,
     generation: u32,
-    blender: BlenderFacts,
+    Fit { blender, device }: Fit,
 ) -> Result<Lease, StoreError> {
     Ok(Lease {
         id,
@@ -254,6 +274,7 @@ fn lease_of(
         job: job_id(row, "job_id")?,
         scene: scene_id(row, "scene_id")?,
         blender,
+        device,
         frames,
         generation,
         frame_timeout: optional_duration(row, "frame_timeout_ms")?,
@@ -274,7 +295,7 @@ pub(super) async fn already_granted(tx: &mut Tx, ask: &LeaseAsk) -> Result<Optio
     if optional_integer(&row, "ended_ms")?.is_some() {
         return Err(StoreError::LeaseEnded(ask.request));
     }
-    let lease = lease_of(&row, lease_id(&row, "id")?, range(&row)?, small(&row, "generation")?, blender(&row)?)?;
+    let lease = lease_of(&row, lease_id(&row, "id")?, range(&row)?, small(&row, "generation")?, fit_of(&row)?)?;
     tx.lease_extends(lease.id);
     Ok(Some(Lease { epoch: count(&row, "epoch")?, ..lease }))
 }
@@ -329,6 +350,7 @@ async fn insert(tx: &mut Tx, lease: &Lease, agent: AgentId, origin: Origin) -> R
         .bind(lease.generation)
         .bind(tx.now_ms)
         .bind(json_text(&lease.blender)?)
+        .bind(lease.device.map(DeviceKind::word))
         .fetch_one(&mut tx.conn)
         .await
         .map_err(database_error)?;

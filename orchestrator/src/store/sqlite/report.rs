@@ -13,7 +13,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 use super::Memory;
 use super::columns::{
-    agent_id, count, database_error, frame, integer, job_id, lease_id, moment, optional_cause, optional_count,
+    agent_id, count, database_error, device, frame, integer, job_id, lease_id, moment, optional_cause, optional_count,
     optional_integer, optional_moment, optional_text, options, range, requirements, saved_by, scene_id, small, text,
 };
 use super::leases::held_frames;
@@ -25,7 +25,7 @@ use crate::store::{JobFilter, StoreError};
 const JOB: &str = "/* job */
     SELECT id, name, scene_id, batch_size, created_ms, started_ms, ended_ms, fault_cause, fault_message,
         priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, control, total, pending, leased, done, failed,
-        requirements, pinned, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
+        requirements, pinned, pinned_device, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
     FROM jobs WHERE id = ?1 AND removed_ms IS NULL";
 // ?1 the state or nothing, ?2 the job to go on after or nothing, ?3 how many.
 const LIST: &str = "/* list of jobs */
@@ -97,6 +97,7 @@ pub(super) async fn report(
         requirements: requirements(&row)?,
         saved_by: saved_by(&row)?,
         blender: optional_text(&row, "pinned")?,
+        device: device(&row, "pinned_device")?,
         waits_for: Vec::new(),
         created_at: moment(&row, "created_ms")?,
         ended_at: optional_moment(&row, "ended_ms")?,

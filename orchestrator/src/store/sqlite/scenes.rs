@@ -12,8 +12,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::columns::{
-    as_integer, as_ms, count, database_error, digest, integer, moment, optional_bytes, optional_text, relative_path,
-    saved_by, scene_id, text,
+    as_integer, as_ms, count, database_error, digest, integer, json_text, moment, optional_bytes, optional_text,
+    relative_path, saved_by, scene_id, text,
 };
 use super::writer::Tx;
 use crate::store::{KeptScene, Novelty, SceneEntry, SceneFilter, SomePaths, StoreError};
@@ -37,7 +37,7 @@ const MANIFEST: &str = "/* scene */ SELECT manifest FROM scenes WHERE id = ?1";
 const REPORT: &str = "/* scene report */ SELECT manifest, inspection, size_bytes, touched_ms FROM scenes WHERE id = ?1";
 const LACKING: &str = "/* what a scene lacks */ SELECT lacking, inspection FROM scenes WHERE id = ?1";
 const KEEP_INSPECTION: &str = "/* keep inspection */
-    UPDATE scenes SET inspection = coalesce(inspection, ?2) WHERE id = ?1";
+    UPDATE scenes SET inspection = coalesce(inspection, ?2), looks = coalesce(looks, ?3) WHERE id = ?1";
 const ENTRY: &str = "/* entry of a scene */ SELECT entry_sha256, saved_by FROM scenes WHERE id = ?1";
 const KEEP_SAVED_BY: &str = "/* keep who saved a scene */ UPDATE scenes SET saved_by = ?2 WHERE id = ?1";
 const MISSING_BLOBS: &str = "/* missing blobs of a scene */
@@ -160,10 +160,11 @@ fn read_inspection(row: &SqliteRow) -> Result<Option<Inspection>, StoreError> {
 
 /// Keeps what was found in a scene; the first to look is believed.
 pub(super) async fn keep_inspection(tx: &mut Tx, scene: SceneId, inspection: Inspection) -> Result<(), StoreError> {
-    let text = serde_json::to_string(&inspection).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+    let text = json_text(&inspection)?;
     let kept = sqlx::query(KEEP_INSPECTION)
         .bind(&scene.digest().as_bytes()[..])
         .bind(text)
+        .bind(json_text(&inspection.looks())?)
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;

@@ -7,9 +7,11 @@ import tempfile
 import bpy
 
 from haywain.blendfile import OWN_VERSION, check_header, check_version
+from haywain.denoising import check_denoisers
+from haywain.devices import forget
 from haywain.failures import Failure, describe
 from haywain.faults import faults_of
-from haywain.inspection import inspect
+from haywain.inspection import device_of, inspect
 from haywain.mapping import Mapping
 from haywain.options import apply, chosen_scene
 from haywain.outputs import formats
@@ -151,6 +153,7 @@ def open_scene(channel, command, work_folder):
     """Opens a scene and says what is to be said about it."""
     enable_addons(command.get("options", {}).get("addons", []), command.get("addonsFolder"))
     check_header(command["path"])
+    forget()
     opened = Opened(command, work_folder)
     saved = tuple(bpy.data.version)
     check_version(os.path.basename(command["path"]), saved)
@@ -158,6 +161,7 @@ def open_scene(channel, command, work_folder):
         channel.send("inspected", inspection=inspect(opened.chatter, opened.mapping, opened.scripts_allowed))
     notes = opened.prepare() + version_notes(saved)
     scene = opened.scene
-    channel.send("opened", scene=scene.name, engine=scene.render.engine, formats=formats(scene), notes=notes,
+    check_denoisers(scene)
+    channel.send("opened", scene=scene.name, engine=scene.render.engine, device=device_of(scene), formats=formats(scene), notes=notes,
                  faults=opened.faults())
     return opened

@@ -8,6 +8,7 @@ import time
 
 import bpy
 
+from haywain.devices import check_drawn, prepare
 from haywain.failures import DISK_FULL, Failure
 from haywain.faults import blocked_drivers
 from haywain.outputs import Outputs, literal, overridden
@@ -92,11 +93,16 @@ class Watch:
     def __init__(self, channel):
         self._channel = channel
         self._next_stats_s = 0.0
+        self._compiles = False
         self.cancelled = False
 
     def stats(self, text, *_):
+        if not isinstance(text, str) or not text:  # 3.4 passes none.
+            return
+        # The time in which kernels are compiled does not count: both its ends must be told.
+        compiled, self._compiles = self._compiles, any(word in text.lower() for word in ("kernels", "compiling"))
         now_s = time.monotonic()
-        if isinstance(text, str) and text and now_s >= self._next_stats_s:  # 3.4 passes no text.
+        if now_s >= self._next_stats_s or self._compiles != compiled:
             self._next_stats_s = now_s + STATS_INTERVAL_S
             self._channel.send("stats", text=text)
 
@@ -115,6 +121,7 @@ def render_frame(channel, command, opened):
     frame, directory, threads = command["frame"], command["directory"], command.get("threads", 0)
     scene, render, watch = opened.scene, opened.scene.render, Watch(channel)
     check_writable(directory)
+    prepare(scene, command.get("device"))
     settings = [(render, "use_file_extension", True), (render, "use_overwrite", True),
                 (render, "use_placeholder", False)]
     if threads:
@@ -130,6 +137,7 @@ def render_frame(channel, command, opened):
     if watch.cancelled or "CANCELLED" in result:
         raise Failure("crashed", f"Blender cancelled frame {frame} and gave no reason: see the log")
     check_drivers(opened)
+    check_drawn(scene, command.get("device"))
     files = [{"name": name, "width": size and size[0], "height": size and size[1]}
              for name, size in outputs.collect()]
     if not files:
