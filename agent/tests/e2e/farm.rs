@@ -14,6 +14,7 @@ use haywain_shared::scene::{Manifest, SceneId, SceneReport};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::acquaintance;
 use crate::apart::Apart;
 use crate::system;
 
@@ -67,6 +68,7 @@ impl Farm {
 
     /// Starts an agent by a command of the test's own.
     pub(crate) fn agent_by(&self, mut command: Command, name: &str, blender: &Path, flags: &[&str]) -> Process {
+        acquaintance::told_to(&self.folder.path().join(name));
         command
             .args(["--orchestrator", &format!("http://127.0.0.1:{}", self.port), "--name", name])
             .arg("--data-dir")
@@ -191,6 +193,12 @@ impl Farm {
 
     fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Farm {
+    fn drop(&mut self) {
+        acquaintance::heard_in(self.folder.path());
     }
 }
 
