@@ -101,6 +101,14 @@ impl Book {
         self.entries().remove(&lease);
     }
 
+    /// A job was cancelled: nobody wants its frames, whichever slot has them in work.
+    pub fn job_gone(&self, job: JobId) {
+        for entry in self.entries().values_mut().filter(|entry| entry.job == job) {
+            entry.wanted.clear();
+            entry.unwanted.cancel();
+        }
+    }
+
     /// Whether a frame is still this agent's to render, under the lease or under one that it was re-adopted by.
     #[must_use]
     pub fn standing(&self, lease: LeaseId, frame: FrameNumber) -> Standing {
@@ -417,5 +425,16 @@ mod tests {
         assert!(!unwanted.is_cancelled());
         assert_eq!(book.standing(grant.lease_id, frame(2)), Standing::Lost);
         assert_eq!(book.rendered(grant.lease_id), grant.lease_id);
+    }
+    #[test]
+    fn a_cancelled_job_is_put_down_in_every_slot() {
+        let book = Book::new(Arc::new(HeldClock::default()), TTL);
+        let (one, other) = (grant(1, 5), grant(1, 5));
+        let two = LeaseGrant { job_id: one.job_id, ..grant(6, 9) };
+        let unwanted = [&one, &two, &other].map(|grant| book.begin(grant, seconds(0)));
+        book.job_gone(one.job_id);
+        assert_eq!(unwanted.map(|unwanted| unwanted.is_cancelled()), [true, true, false]);
+        assert_eq!(book.standing(two.lease_id, frame(6)), Standing::Lost);
+        assert_eq!(book.standing(other.lease_id, frame(1)), Standing::Held);
     }
 }

@@ -6,7 +6,7 @@ use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::ids::{AgentId, LeaseId};
 use haywain_shared::inspection::{Inspection, InspectionFailure};
 use haywain_shared::problem::ProblemKind;
-use haywain_shared::protocol::{FailureReport, InspectionFailureReport, ReleaseRequest};
+use haywain_shared::protocol::{FailureReport, InspectionFailureReport, ReleaseRequest, UploadOutcome};
 use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::SceneId;
 use tokio::sync::{mpsc, oneshot};
@@ -100,6 +100,10 @@ impl Courier {
                 Ok(answer) => {
                     tracing::info!(%lease, %frame, outcome = ?answer.outcome, "frame delivered");
                     self.remove(parcel);
+                    if answer.outcome == UploadOutcome::JobGone {
+                        // The next heartbeat would say so, an interval later.
+                        self.book.job_gone(label.upload.job_id);
+                    }
                     return Ok(());
                 }
                 Err(error) => error,

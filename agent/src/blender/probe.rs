@@ -73,6 +73,8 @@ struct Learnt {
     denoisers: Vec<PartFacts>,
     in_work: Option<Part>,
     is_over: bool,
+    /// Whether time ran out for a part, which may be the fault of what else the machine did.
+    is_hasty: bool,
 }
 
 impl Learnt {
@@ -114,9 +116,11 @@ pub async fn find_out(blenders: &mut [Blender], known: &mut Known, laboratory: L
                 tracing::info!(%blender, part = part.name, reason, "does not work here");
             }
         }
-        let Learnt { devices, engines, denoisers, .. } = learnt;
+        let Learnt { devices, engines, denoisers, is_over, is_hasty, in_work: _ } = learnt;
         blender.facts = BlenderFacts { build: blender.facts.build.clone(), devices, engines, denoisers };
-        known.tried(blender, laboratory.gpus);
+        if is_over && !is_hasty {
+            known.tried(blender, laboratory.gpus);
+        }
     }
 }
 
@@ -179,6 +183,7 @@ async fn one_life(blender: &Blender, laboratory: Laboratory<'_>, learnt: &mut Le
     let _ = child.start_kill();
     let _ = tokio::time::timeout(LAST_WORDS, listener).await;
     if too_long {
+        learnt.is_hasty = true;
         return Ok(format!("it took longer than {} s", FOR_A_PART.as_secs()));
     }
     let how = status.ok().and_then(Result::ok).map_or_else(String::new, |status| format!(" ({status})"));

@@ -2,9 +2,9 @@
 //! no machine of its own: it is told what the machine has to spare and when frames were finished, and says what the setting is
 //! to be. The `crew` carries that out.
 //!
-//! It begins with one slot, tries what is near its setting, and keeps what is faster by a margin ([`trial`]). It compares like
-//! with like: one job, every slot at work, as many processors to itself ([`window`]). Invariant: it never wants more slots than
-//! fit into memory ([`room`]), the first and those that the owner has fixed apart.
+//! It begins with one slot, tries what is near its setting, and keeps what is faster by a margin (`trial`). It compares like
+//! with like: one job, every slot at work, as many processors to itself (`window`). Invariant: it never wants more slots than
+//! fit into memory (`room`), the first and those that the owner has fixed apart.
 
 mod courtesy;
 mod findings;

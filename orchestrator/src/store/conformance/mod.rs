@@ -109,6 +109,7 @@ cases! {
     frames_in_sequence_go_to_one_agent_at_a_time
     a_job_goes_to_agents_that_can_render_it
     a_job_is_rendered_by_the_blender_of_its_first_lease
+    a_job_that_its_first_agent_cannot_render_may_begin_anew
     a_file_wants_the_blender_that_saved_it_or_a_newer_one
     a_lease_goes_on_in_the_blender_that_it_began_in
     a_job_goes_to_agents_that_it_may_go_to

@@ -1,11 +1,12 @@
 //! What a job asks of agents: which of them get its frames, and by which of their Blenders.
 
+use haywain_shared::cause::Cause;
 use haywain_shared::ids::{AgentId, JobId, RequestId};
 use haywain_shared::protocol::LeaseStanding;
 use haywain_shared::requirements::Requirements;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, GIB, new_job, range};
+use super::bench::{Bench, GIB, frame, new_job, range};
 use crate::store::{Lease, NewJob, SceneEntry};
 
 /// A job of ten batches, each of one frame.
@@ -44,6 +45,22 @@ pub(in crate::store) async fn a_job_is_rendered_by_the_blender_of_its_first_leas
     assert_eq!(version(&bench, both).await.as_deref(), Some("3.4.1"));
     assert_eq!(version(&bench, other).await.as_deref(), Some("5.0.2"));
     assert_eq!(bench.job(mixed).await.blender, None);
+}
+
+pub(in crate::store) async fn a_job_that_its_first_agent_cannot_render_may_begin_anew(bench: Bench) {
+    let old = bench.agent_named("old", &["3.4.1"]).await;
+    let new = bench.agent_named("new", &["5.0.1"]).await;
+    let job = submit(&bench, json!({"blender": ">=3"})).await;
+    let [first, second] = [asked(&bench, old).await.unwrap(), asked(&bench, old).await.unwrap()];
+    bench.fail(&first, 1, Cause::DeviceUnavailable).await;
+    assert_eq!(version(&bench, new).await, None, "a frame is in work by 3.4.1");
+    bench.store.release(second.id, vec![frame(2)]).await.unwrap();
+    assert_eq!(bench.job(job).await.blender, None);
+    let begun = asked(&bench, new).await.unwrap();
+    assert_eq!(begun.blender.version, "5.0.1");
+    bench.deliver(&begun, begun.frames.first().get().into()).await.unwrap();
+    bench.store.complete(begun.id).await.unwrap();
+    assert_eq!(bench.job(job).await.blender.as_deref(), Some("5.0.1"), "a frame is done");
 }
 
 pub(in crate::store) async fn a_file_wants_the_blender_that_saved_it_or_a_newer_one(mut bench: Bench) {

@@ -26,8 +26,11 @@ const INSERT_JOB: &str = "/* insert job */
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const BY_KEY: &str = "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE key = ?1";
 const KEEP_KEY: &str = "/* keep key */ INSERT INTO idempotency_keys (key, body_sha256, job_id) VALUES (?1, ?2, ?3)";
+// A job of which nothing is done and nothing in work any more may be begun by another Blender, unless it is known for which kind of
+// device: its first agent may have been one that cannot render it at all.
 const CHANGE_COUNTS: &str = "/* change counts */
     UPDATE jobs SET
+        pinned = CASE WHEN pinned_device IS NULL AND leased + ?3 = 0 AND done + ?4 = 0 THEN NULL ELSE pinned END,
         pending = pending + ?2, leased = leased + ?3, done = done + ?4, failed = failed + ?5,
         started_ms = CASE WHEN ?3 > 0 THEN coalesce(started_ms, ?6) ELSE started_ms END,
         ended_ms = CASE WHEN control = 'cancelled' THEN ended_ms WHEN pending + ?2 + leased + ?3 = 0 THEN ?6 END
