@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use haywain_shared::client::AgentClient;
+use haywain_shared::client::{AgentClient, Keys};
 use haywain_shared::folder::OwnFolder;
 use haywain_shared::options::Scripts;
 use haywain_shared::protocol::Abilities;
 use haywain_shared::shutdown::Signals;
+use haywain_shared::token::{self, Token};
 use haywain_shared::transport::HttpTransport;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -69,7 +70,8 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let plan = machine::plan(settings.slots, facts.logical_cores, machine.sample().memory_available_bytes);
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
-    let Some(identity) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
+    let enrolment = token::given(settings.token_file.as_deref())?;
+    let Some((identity, own)) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
         return Ok(Ended::InOrder);
     };
     let name = settings.name.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
@@ -81,7 +83,8 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let tasks = TaskTracker::new();
     let bounds = Bounds { idle: settings.exit_when_idle.map(|span| span.0), jobs: settings.max_jobs };
     let parts = Parts {
-        client: AgentClient::new(Arc::new(HttpTransport::new(&settings.orchestrator)?)),
+        client: AgentClient::new(Arc::new(HttpTransport::new(&settings.orchestrator)?))
+            .with_keys(Keys { own, enrolment }),
         introduction: Introduction {
             identity,
             name,
@@ -288,9 +291,12 @@ fn how(ended: LinkEnded, leaving: &Leaving) -> Ended {
 
 /// The identity for this start. A full disk is waited for: it may be the outbox that fills it, on other days. `None` when a
 /// signal came meanwhile.
-async fn identity_once_there_is_room(folder: &Path, signals: &mut Signals) -> anyhow::Result<Option<Identity>> {
+async fn identity_once_there_is_room(
+    folder: &Path,
+    signals: &mut Signals,
+) -> anyhow::Result<Option<(Identity, Token)>> {
     loop {
-        match identity::next_life(folder) {
+        match identity::own_token(folder).and_then(|own| Ok((identity::next_life(folder)?, own))) {
             Ok(identity) => return Ok(Some(identity)),
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 tracing::error!(

@@ -12,6 +12,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::doors::{Line, Setup, Strangers};
+use crate::access::gate::Gate;
 use crate::api::{self, App};
 use crate::blobs::Blobs;
 use crate::clock::SystemClock;
@@ -21,7 +23,7 @@ use crate::intake;
 use crate::retention::{self, Collector, Keep};
 use crate::scenes;
 use crate::store::Store;
-use crate::store::sqlite::{LeaseTimes, SqliteStore};
+use crate::store::sqlite::{LeaseTimes, QUEUE_FILE, SqliteStore};
 
 /// A lease lasts at least this many heartbeats: one may be lost, and one late.
 const HEARTBEATS_IN_A_LEASE: u32 = 3;
@@ -60,7 +62,7 @@ impl Orchestrator {
         let writer_gone = CancellationToken::new();
         let times = LeaseTimes { ttl: lease_ttl, heartbeat, absence: heartbeat.max(LOOKS_MISSED * SWEEP) };
         let clock = Arc::new(SystemClock::start());
-        let database = folder.path().join("queue.sqlite");
+        let database = folder.path().join(QUEUE_FILE);
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&database, times, clock.clone(), &tasks, writer_gone.clone()).await?);
         let blobs = Blobs::open_local(folder.path())?;
@@ -79,17 +81,31 @@ impl Orchestrator {
             None => None,
         };
         collector.keep.default_scene = default_scene;
+        let changes = store.token_changes().await?;
+        let setup = Setup {
+            listen: settings.listen.ip(),
+            insecure: settings.insecure,
+            strangers: if settings.anonymous_submit { Strangers::MaySubmit } else { Strangers::Refused },
+            line: Line::Plain,
+            has_tokens: changes > 0,
+        };
+        let doors = setup.doors()?;
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
             format!("listening on {}: choose another address or port with --listen", settings.listen)
         })?;
         tracing::info!(
             listen = %listener.local_addr()?,
             data_dir = %folder.path().display(),
+            access = ?doors,
             scene = %settings.scene.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string()),
             "orchestrator ready"
         );
+        for warning in setup.warnings() {
+            tracing::warn!(listen = %listener.local_addr()?, "{warning}");
+        }
         let app = App {
             store,
+            gate: Arc::new(Gate::new(doors, setup.strangers, changes)),
             blobs,
             desk,
             default_scene,
@@ -112,6 +128,7 @@ impl Orchestrator {
         let stop = app.stop.clone();
         tasks.spawn(sweep(Arc::clone(&app.store), stop.clone()));
         tasks.spawn(collector.run(stop.clone()));
+        tasks.spawn(Arc::clone(&app.gate).watch(Arc::clone(&app.store), stop.clone()));
         let server = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
         let server = tasks.spawn(server.into_future());
         let asked_to_stop = tokio::select! {

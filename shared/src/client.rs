@@ -22,6 +22,7 @@ use crate::protocol::{
 };
 use crate::retry::Patience;
 use crate::scene::{Manifest, SceneId};
+use crate::token::Token;
 use crate::transport::{Body, Call, Limit, Reply, Transport};
 
 /// How long a short call may take, all in all.
@@ -96,11 +97,21 @@ pub struct ComingBytes {
     pub pieces: BoxStream<'static, Result<Bytes, CallError>>,
 }
 
+/// What says who an agent is.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Its own token, drawn by itself.
+    pub own: Token,
+    /// The one by which it is let in the first time.
+    pub enrolment: Option<Token>,
+}
+
 /// A line to one orchestrator. Clones share it.
 #[derive(Clone)]
 pub struct AgentClient {
     transport: Arc<dyn Transport>,
     patience: Patience,
+    keys: Option<Keys>,
 }
 
 impl AgentClient {
@@ -113,7 +124,13 @@ impl AgentClient {
     /// The same, for callers who are to repeat their calls in another way.
     #[must_use]
     pub fn with_patience(transport: Arc<dyn Transport>, patience: Patience) -> Self {
-        Self { transport, patience }
+        Self { transport, patience, keys: None }
+    }
+
+    /// The same, for an agent that says who it is.
+    #[must_use]
+    pub fn with_keys(self, keys: Keys) -> Self {
+        Self { keys: Some(keys), ..self }
     }
 
     /// How its calls are to be repeated.
@@ -122,10 +139,27 @@ impl AgentClient {
         self.patience
     }
 
-    /// Makes the agent known.
+    /// Makes the agent known: by its own token, and where that is not known yet, by its enrolment.
     pub async fn register(&self, request: &RegisterRequest) -> Result<RegisterAnswer, CallError> {
         let call = "register";
-        json(call, self.post(call, "/register", request, CALL_TIMEOUT).await?).await
+        let own = self.keys.as_ref().map(|keys| keys.own.clone());
+        let request = RegisterRequest { token_sha256: own.as_ref().map(Token::digest), ..request.clone() };
+        let enrolment = self.keys.as_ref().and_then(|keys| keys.enrolment.clone());
+        match (self.register_by(call, &request, own).await, enrolment) {
+            (Err(error), Some(_)) if error.refusal() != Some(ProblemKind::Unauthenticated) => Err(error),
+            (Err(_), Some(enrolment)) => self.register_by(call, &request, Some(enrolment)).await,
+            (answer, _) => answer,
+        }
+    }
+
+    async fn register_by(
+        &self,
+        call: &'static str,
+        request: &RegisterRequest,
+        token: Option<Token>,
+    ) -> Result<RegisterAnswer, CallError> {
+        let body = Body::Json(to_json(call, request)?);
+        json(call, self.send_by(token, call, "/register", body, Limit::Whole(CALL_TIMEOUT)).await?).await
     }
 
     /// Asks for work; `None` when the poll ended with nothing to do.
@@ -228,9 +262,21 @@ impl AgentClient {
         self.send(call, path, Body::Json(to_json(call, body)?), Limit::Whole(timeout)).await
     }
 
-    /// Sends, and sorts what is no success.
+    /// Sends with the agent's own token.
     async fn send(&self, call: &'static str, path: &str, body: Body, limit: Limit) -> Result<Reply, CallError> {
-        let request = Call { path: format!("{PREFIX}{path}"), body, limit };
+        self.send_by(self.keys.as_ref().map(|keys| keys.own.clone()), call, path, body, limit).await
+    }
+
+    /// Sends, and sorts what is no success.
+    async fn send_by(
+        &self,
+        token: Option<Token>,
+        call: &'static str,
+        path: &str,
+        body: Body,
+        limit: Limit,
+    ) -> Result<Reply, CallError> {
+        let request = Call { path: format!("{PREFIX}{path}"), body, limit, token };
         let reply = self.transport.carry(request).await.map_err(|reason| CallError::Unreachable { call, reason })?;
         match reply.status {
             200..=299 => Ok(reply),

@@ -28,4 +28,5 @@ pub mod scene;
 pub mod shutdown;
 pub mod size;
 pub mod span;
+pub mod token;
 pub mod transport;

@@ -13,6 +13,7 @@ use reqwest::multipart::{Form, Part};
 use url::Url;
 
 use crate::protocol::UPLOAD_META_PART;
+use crate::token::Token;
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,6 +29,8 @@ pub struct Call {
     pub body: Body,
     /// How long it may take.
     pub limit: Limit,
+    /// What says who calls.
+    pub token: Option<Token>,
 }
 
 /// What goes with a call, and by which method it goes.
@@ -128,6 +131,10 @@ impl Transport for HttpTransport {
         let request = match call.limit {
             Limit::Whole(limit) => request.timeout(limit),
             Limit::Idle => request,
+        };
+        let request = match &call.token {
+            Some(token) => request.bearer_auth(token.reveal()),
+            None => request,
         };
         let response = request.send().await.map_err(|error| in_full(&error))?;
         let retry_after = retry_after(response.headers());

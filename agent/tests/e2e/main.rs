@@ -11,6 +11,7 @@ mod cache;
 mod colors;
 mod control;
 mod deaths;
+mod enrolment;
 mod errands;
 mod farm;
 mod faults;

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use haywain_orchestrator::access::doors::{Doors, Strangers};
+use haywain_orchestrator::access::gate::Gate as AccessGate;
 use haywain_orchestrator::api::{self, App, Intervals};
 use haywain_orchestrator::blobs::Blobs;
 use haywain_orchestrator::desk::Desk;
@@ -86,6 +88,7 @@ impl House {
         let default_scene = Some(scenes::take_in(scene, &blobs, &*store).await.unwrap());
         let app = App {
             store: Arc::clone(&store) as Arc<dyn Store>,
+            gate: Arc::new(AccessGate::new(Doors::Insecure, Strangers::Refused, 0)),
             blobs,
             desk,
             default_scene,

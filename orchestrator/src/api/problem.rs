@@ -63,7 +63,12 @@ impl From<StoreError> for Failed {
             StoreError::StaleIncarnation(_) => (ProblemKind::StaleIncarnation, StatusCode::CONFLICT),
             StoreError::UnknownLease(_) => (ProblemKind::UnknownLease, StatusCode::NOT_FOUND),
             StoreError::LeaseEnded(_) => (ProblemKind::LeaseEnded, StatusCode::CONFLICT),
-            StoreError::UnknownScene(_) | StoreError::UnknownJob(_) => (ProblemKind::NotFound, StatusCode::NOT_FOUND),
+            StoreError::EnrolmentOver | StoreError::EnrolledAlready(_) | StoreError::ShutOut(_) => {
+                (ProblemKind::Forbidden, StatusCode::FORBIDDEN)
+            }
+            StoreError::UnknownScene(_) | StoreError::UnknownJob(_) | StoreError::UnknownToken(_) => {
+                (ProblemKind::NotFound, StatusCode::NOT_FOUND)
+            }
             StoreError::IllegalMove(_) => (ProblemKind::IllegalMove, StatusCode::CONFLICT),
             StoreError::KeyReused => (ProblemKind::KeyReused, StatusCode::UNPROCESSABLE_ENTITY),
             StoreError::NotInLease { .. }

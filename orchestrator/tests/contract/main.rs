@@ -4,12 +4,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "all of it is test code, helpers included")]
 
+mod access;
 mod agent;
+mod apart;
 mod bad_input;
 mod blobs;
 mod control;
 mod downloads;
 mod durability;
+mod enrolment;
 mod hostile;
 mod inspections;
 mod leases;
@@ -20,6 +23,7 @@ mod retention;
 mod scenes;
 mod server;
 mod status;
+mod tokens;
 mod uploads;
 mod wire;
 mod zips;

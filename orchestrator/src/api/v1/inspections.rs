@@ -10,9 +10,11 @@ use haywain_shared::job::AgentState;
 use haywain_shared::problem::{Problem, ProblemKind};
 use haywain_shared::scene::SceneId;
 
+use crate::access::Caller;
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
 use crate::desk::{FailedTry, Standing, Wished};
+use crate::store::Sight;
 
 /// When somebody who waits is to ask again, in seconds.
 const RETRY_SECONDS: &str = "1";
@@ -31,10 +33,16 @@ const RETRY_SECONDS: &str = "1";
     (status = 409, description = "Files of it have not come yet", body = Problem,
         content_type = "application/problem+json"),
 ))]
-pub(super) async fn ask(State(app): State<App>, Path(scene): Path<SceneId>) -> Result<Response, Failed> {
-    // Who asks again and again does not make the whole scene be read each time.
-    if !app.desk.has_wish(scene) {
-        let report = app.store.scene_report(scene).await?;
+pub(super) async fn ask(
+    State(app): State<App>,
+    caller: Caller,
+    Path(scene): Path<SceneId>,
+) -> Result<Response, Failed> {
+    let sight = caller.sight();
+    // Who asks again and again does not make the whole scene be read each time; who may not see all, and could join another's
+    // wish, does.
+    if sight != Sight::All || !app.desk.has_wish(scene) {
+        let report = app.store.scene_report(scene, sight).await?;
         if let Some(inspection) = report.inspection {
             return Ok(known(inspection));
         }
@@ -54,7 +62,7 @@ pub(super) async fn ask(State(app): State<App>, Path(scene): Path<SceneId>) -> R
     };
     let (standing, wished) = app.desk.ask(scene, &agents.iter().map(|agent| (agent.agent_id, agent.state)).collect());
     if wished == Wished::Now
-        && let Some(inspection) = app.store.scene_report(scene).await?.inspection
+        && let Some(inspection) = app.store.scene_report(scene, sight).await?.inspection
     {
         app.desk.settle(scene);
         return Ok(known(inspection));
