@@ -43,6 +43,19 @@ impl Farm {
         self.orchestrator = None;
     }
 
+    /// `haywain-orchestrator token …`, and waits until tokens are asked for: what it says on standard output.
+    pub(crate) fn token(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(program("haywain-orchestrator"));
+        command.arg("token").args(arguments).arg("--data-dir").arg(self.folder.path().join("orchestrator"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        wait("the doors are shut", || {
+            let mut about = ureq::get(format!("{}/api/v1", self.url())).call().unwrap();
+            (about.body_mut().read_json::<Value>().unwrap()["asksForTokens"] == true).then_some(())
+        });
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -15,6 +15,7 @@ mod frames;
 mod hand;
 mod inspecting;
 mod links;
+mod logins;
 mod media;
 mod program;
 mod refusals;
