@@ -83,7 +83,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let tasks = TaskTracker::new();
     let bounds = Bounds { idle: settings.exit_when_idle.map(|span| span.0), jobs: settings.max_jobs };
     let parts = Parts {
-        client: AgentClient::new(Arc::new(HttpTransport::new(&settings.orchestrator)?))
+        client: AgentClient::new(Arc::new(HttpTransport::new(&settings.orchestrator, settings.ca.as_deref())?))
             .with_keys(Keys { own, enrolment }),
         introduction: Introduction {
             identity,

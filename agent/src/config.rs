@@ -29,6 +29,11 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     token_file: Option<PathBuf>,
 
+    /// The certificate authority of the orchestrator, as a PEM file, if it is your own [default: those that the system trusts]
+    #[arg(long, env = "HAYWAIN_CA", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<PathBuf>,
+
     /// What people call this machine [default: its host name]
     #[arg(long, env = "HAYWAIN_NAME", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,6 +128,8 @@ pub struct Settings {
     pub orchestrator: Url,
     /// Where the enrolment token is.
     pub token_file: Option<PathBuf>,
+    /// The only authority to trust.
+    pub ca: Option<PathBuf>,
     /// What people call this machine; its host name unless one is set.
     pub name: Option<String>,
     /// Where everything is kept; the platform's folder unless one is set.

@@ -17,6 +17,9 @@ pub struct Given {
     /// The orchestrator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Url>,
+    /// The only authority to trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
     /// A file with the token.
     #[serde(skip)]
     pub token_file: Option<PathBuf>,
@@ -30,6 +33,8 @@ pub struct Given {
 pub struct Settings {
     /// The orchestrator.
     pub server: Url,
+    /// The only authority to trust.
+    pub ca: Option<PathBuf>,
     /// What says who asks.
     pub token: Option<Token>,
 }
@@ -40,6 +45,7 @@ pub struct Settings {
 struct Written {
     #[serde(default = "default_server")]
     server: Url,
+    ca: Option<PathBuf>,
     token: Option<String>,
 }
 
@@ -51,7 +57,7 @@ fn default_server() -> Url {
 /// Reads the settings. A token file wins over the variable, that over what `haywain login` has kept for this orchestrator, and that
 /// over the settings file.
 pub fn load(given: &Given) -> Outcome<Settings> {
-    let Written { server, token } = written(given)?;
+    let Written { server, ca, token } = written(given)?;
     let of_file = || {
         let token = token.map(|text| text.parse::<Token>());
         token.transpose().map_err(|error| Failure::error(format!("token in the settings file: {error}")))
@@ -63,12 +69,13 @@ pub fn load(given: &Given) -> Outcome<Settings> {
             None => of_file()?,
         },
     };
-    Ok(Settings { server, token })
+    Ok(Settings { server, ca, token })
 }
 
-/// The orchestrator alone.
-pub fn server_of(given: &Given) -> Outcome<Url> {
-    Ok(written(given)?.server)
+/// The orchestrator, and the authority to trust: what does not take a token.
+pub fn place_of(given: &Given) -> Outcome<(Url, Option<PathBuf>)> {
+    let written = written(given)?;
+    Ok((written.server, written.ca))
 }
 
 fn written(given: &Given) -> Outcome<Written> {
@@ -123,7 +130,7 @@ mod tests {
         std::fs::write(&token, format!("{}\n", mine.reveal())).unwrap();
         let other = other.reveal();
         std::fs::write(&settings, format!("server = \"http://render.example:4000\"\ntoken = \"{other}\"\n")).unwrap();
-        let given = Given { server: None, token_file: Some(token.clone()), config: Some(settings.clone()) };
+        let given = Given { token_file: Some(token.clone()), config: Some(settings.clone()), ..Given::default() };
         let loaded = load(&given).unwrap();
         assert_eq!(loaded.token.unwrap().digest(), mine.digest());
         assert_eq!(loaded.server.host_str(), Some("render.example"));
@@ -134,6 +141,6 @@ mod tests {
         let failure = load(&Given { config: Some(settings), ..Given::default() }).unwrap_err();
         assert!(failure.message.contains("sever"), "{}", failure.message);
         let server = Some(Url::parse("ftp://here").unwrap());
-        assert!(load(&Given { server, token_file: Some(token), config: None }).is_err());
+        assert!(load(&Given { server, token_file: Some(token), ..Given::default() }).is_err());
     }
 }

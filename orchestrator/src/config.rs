@@ -59,6 +59,16 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_scenes: Option<Span>,
 
+    /// The orchestrator's certificate, with those that lead to its authority, as a PEM file: turns TLS on
+    #[arg(long, env = "HAYWAIN_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, as a PEM file. Both files are read anew when they change
+    #[arg(long, env = "HAYWAIN_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
+
     /// Let everybody in who reaches the address, without a token: on a network that is yours alone, if at all
     #[arg(long, env = "HAYWAIN_INSECURE")]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -123,6 +133,10 @@ pub struct Settings {
     /// How long scenes are kept that no job refers to.
     #[serde(default = "default_keep_scenes")]
     pub keep_scenes: Span,
+    /// The certificate.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
     /// Whether everybody is let in.
     #[serde(default)]
     pub insecure: bool,

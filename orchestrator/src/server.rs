@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use axum_server::Handle;
 use haywain_shared::folder::OwnFolder;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +21,12 @@ use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::desk::Desk;
 use crate::intake;
+use crate::line;
 use crate::retention::{self, Collector, Keep};
 use crate::scenes;
 use crate::store::Store;
 use crate::store::sqlite::{LeaseTimes, QUEUE_FILE, SqliteStore};
+use crate::tls::Certificate;
 
 /// A lease lasts at least this many heartbeats: one may be lost, and one late.
 const HEARTBEATS_IN_A_LEASE: u32 = 3;
@@ -39,6 +42,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// An orchestrator that is ready and listening.
 pub struct Orchestrator {
     listener: TcpListener,
+    certificate: Option<Certificate>,
     app: App,
     collector: Collector,
     tasks: TaskTracker,
@@ -81,12 +85,13 @@ impl Orchestrator {
             None => None,
         };
         collector.keep.default_scene = default_scene;
+        let certificate = Certificate::open(settings.tls_cert.as_deref(), settings.tls_key.as_deref()).await?;
         let changes = store.token_changes().await?;
         let setup = Setup {
             listen: settings.listen.ip(),
             insecure: settings.insecure,
             strangers: if settings.anonymous_submit { Strangers::MaySubmit } else { Strangers::Refused },
-            line: Line::Plain,
+            line: if certificate.is_some() { Line::Sealed } else { Line::Plain },
             has_tokens: changes > 0,
         };
         let doors = setup.doors()?;
@@ -97,6 +102,7 @@ impl Orchestrator {
             listen = %listener.local_addr()?,
             data_dir = %folder.path().display(),
             access = ?doors,
+            tls = certificate.is_some(),
             scene = %settings.scene.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string()),
             "orchestrator ready"
         );
@@ -114,7 +120,7 @@ impl Orchestrator {
             tasks: tasks.clone(),
             stop: CancellationToken::new(),
         };
-        Ok(Self { listener, app, collector, tasks, writer_gone, _folder: folder })
+        Ok(Self { listener, certificate, app, collector, tasks, writer_gone, _folder: folder })
     }
 
     /// The address that it listens on: the port is a real one also when 0 was asked for.
@@ -124,19 +130,24 @@ impl Orchestrator {
 
     /// Serves until `signal`, then lets requests end.
     pub async fn run_until(self, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, app, collector, tasks, writer_gone, _folder } = self;
+        let Self { listener, certificate, app, collector, tasks, writer_gone, _folder } = self;
         let stop = app.stop.clone();
         tasks.spawn(sweep(Arc::clone(&app.store), stop.clone()));
         tasks.spawn(collector.run(stop.clone()));
         tasks.spawn(Arc::clone(&app.gate).watch(Arc::clone(&app.store), stop.clone()));
-        let server = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let server = tasks.spawn(server.into_future());
+        let handle = Handle::new();
+        let tls = certificate.as_ref().map(Certificate::config);
+        if let Some(certificate) = certificate {
+            tasks.spawn(certificate.watch(stop.clone()));
+        }
+        let server = tasks.spawn(line::serve(listener, api::router(app), tls, handle.clone()));
         let asked_to_stop = tokio::select! {
             () = signal => true,
             () = writer_gone.cancelled() => false,
         };
         tracing::info!("stopping");
         stop.cancel();
+        handle.graceful_shutdown(None);
         let ended = async {
             let outcome = server.await;
             // With the server's end the last handles on the store are gone, and with them its writer.

@@ -8,12 +8,13 @@ mod frames;
 mod jobs;
 mod scenes;
 
+use std::path::Path;
 use std::time::Duration;
 
 use haywain_shared::client::CallError;
 use haywain_shared::problem::{Problem, ProblemKind};
 use haywain_shared::token::Token;
-use haywain_shared::transport::{HttpClients, retry_after};
+use haywain_shared::transport::{HttpClients, NoLine, retry_after};
 use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
@@ -39,8 +40,8 @@ pub struct Api {
 
 impl Api {
     /// To the orchestrator at `server`. Opens no connection yet.
-    pub fn new(server: &Url, token: Option<Token>) -> Result<Self, reqwest::Error> {
-        let http = HttpClients::new(concat!("haywain/", env!("CARGO_PKG_VERSION")))?;
+    pub fn new(server: &Url, token: Option<Token>, ca: Option<&Path>) -> Result<Self, NoLine> {
+        let http = HttpClients::new(concat!("haywain/", env!("CARGO_PKG_VERSION")), ca)?;
         let base = server.as_str().trim_end_matches('/').to_owned();
         Ok(Self { http, base, token })
     }

@@ -55,6 +55,9 @@ pub struct Common {
     /// A file with the token that says who asks (else the variable `HAYWAIN_TOKEN`, else what `haywain login` has kept, else the settings)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     token_file: Option<PathBuf>,
+    /// The certificate authority of the orchestrator, as a PEM file, if it is one of your own
+    #[arg(long, global = true, env = "HAYWAIN_CA", value_name = "FILE", help_heading = "Everywhere")]
+    ca: Option<PathBuf>,
     /// A TOML file with settings, in place of the usual one
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     config: Option<PathBuf>,
@@ -67,7 +70,12 @@ impl Common {
     /// What was given of the settings.
     #[must_use]
     pub fn given(&self) -> Given {
-        Given { server: self.server.clone(), token_file: self.token_file.clone(), config: self.config.clone() }
+        Given {
+            server: self.server.clone(),
+            ca: self.ca.clone(),
+            token_file: self.token_file.clone(),
+            config: self.config.clone(),
+        }
     }
 }
 

@@ -15,12 +15,12 @@ use crate::show::Show;
 
 pub(super) async fn login(given: &Given, show: Show) -> Outcome {
     // What is kept so far may be no good any more.
-    let server = settings::server_of(given)?;
+    let (server, ca) = settings::place_of(given)?;
     let token = match settings::token_given(given)? {
         Some(token) => token,
         None => ask(&server)?,
     };
-    let api = Api::new(&server, Some(token.clone()))
+    let api = Api::new(&server, Some(token.clone()), ca.as_deref())
         .map_err(|error| Failure::error(format!("setting up the line to {server}: {error}")))?;
     let about = api.about().await?;
     if about.asks_for_tokens && about.you.is_none() {
@@ -41,7 +41,7 @@ pub(super) async fn login(given: &Given, show: Show) -> Outcome {
 }
 
 pub(super) fn logout(given: &Given, show: Show) -> Outcome {
-    let server = settings::server_of(given)?;
+    let (server, _) = settings::place_of(given)?;
     let was_there = logins::forget(&server)?;
     show.result(&json!({ "server": server, "forgotten": was_there }), || {
         if was_there {

@@ -33,7 +33,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> Outcome {
         _ => {}
     }
     let settings = settings::load(&cli.common.given())?;
-    let api = Api::new(&settings.server, settings.token)
+    let api = Api::new(&settings.server, settings.token, settings.ca.as_deref())
         .map_err(|error| Failure::error(format!("setting up the line to {}: {error}", settings.server)))?;
     let context = Context { api, show, stop };
     match cli.command {

@@ -19,5 +19,6 @@ mod logins;
 mod media;
 mod program;
 mod refusals;
+mod tls;
 mod uploads;
 mod watching;
