@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::doors::{Line, Setup, Strangers};
 use crate::access::gate::Gate;
+use crate::access::limits::Limits;
 use crate::api::{self, App};
 use crate::blobs::Blobs;
 use crate::clock::SystemClock;
@@ -77,7 +78,8 @@ impl Orchestrator {
         let keep =
             Keep { jobs: settings.keep_jobs.map(|span| span.0), scenes: settings.keep_scenes.0, default_scene: None };
         let desk = Arc::new(Desk::new(clock.clone()));
-        let mut collector = Collector { store: Arc::clone(&store), blobs: blobs.clone(), clock, keep };
+        let collector_clock = clock.clone();
+        let mut collector = Collector { store: Arc::clone(&store), blobs: blobs.clone(), clock: collector_clock, keep };
         // What a crash has left half deleted is neither here nor gone, and the default scene may be among it.
         collector.finish_deletions().await?;
         let default_scene = match &settings.scene {
@@ -112,6 +114,7 @@ impl Orchestrator {
         let app = App {
             store,
             gate: Arc::new(Gate::new(doors, setup.strangers, changes)),
+            limits: Arc::new(Limits::new(clock)),
             blobs,
             desk,
             default_scene,

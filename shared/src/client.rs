@@ -302,3 +302,86 @@ async fn json<T: DeserializeOwned>(call: &'static str, reply: Reply) -> Result<T
     serde_json::from_slice(&pieces.concat())
         .map_err(|error| CallError::Unreadable { call, reason: format!("HTTP {status}, {error}") })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::ids::{AgentId, Incarnation};
+    use crate::protocol::MachineFacts;
+    use crate::token::Role;
+
+    /// Answers by status and body, and keeps which token was shown.
+    struct Scripted {
+        answers: Mutex<Vec<(u16, &'static str)>>,
+        shown: Mutex<Vec<Option<Sha256Digest>>>,
+    }
+
+    #[async_trait]
+    impl Transport for Scripted {
+        async fn carry(&self, call: Call) -> Result<Reply, String> {
+            self.shown.lock().unwrap().push(call.token.map(|token| token.digest()));
+            let (status, body) = self.answers.lock().unwrap().remove(0);
+            let body = stream::iter([Ok(Bytes::from_static(body.as_bytes()))]).boxed();
+            Ok(Reply { status, retry_after: Some(Duration::from_secs(7)), first_byte: None, body })
+        }
+    }
+
+    const REGISTERED: &str = r#"{"leaseTtlMs": 1, "heartbeatMs": 1, "pollMs": 1}"#;
+    const NOT_LET_IN: &str = r#"{"type": "urn:haywain:unauthenticated", "status": 401, "detail": "who?"}"#;
+    const SHUT_OUT: &str = r#"{"type": "urn:haywain:forbidden", "status": 403, "detail": "no"}"#;
+
+    async fn register(
+        answers: &[(u16, &'static str)],
+        keys: Option<Keys>,
+    ) -> (Result<RegisterAnswer, CallError>, Vec<Option<Sha256Digest>>) {
+        let scripted = Arc::new(Scripted { answers: Mutex::new(answers.to_vec()), shown: Mutex::default() });
+        let client = AgentClient { keys, ..AgentClient::new(Arc::clone(&scripted) as Arc<dyn Transport>) };
+        let machine = MachineFacts { os: String::new(), arch: String::new(), logical_cores: 1, memory_bytes: 1 };
+        let request = RegisterRequest {
+            agent_id: AgentId::generate(),
+            incarnation: Incarnation(1),
+            name: "barn".to_owned(),
+            slots: 1,
+            machine,
+            blenders: Vec::new(),
+            abilities: crate::protocol::Abilities::default(),
+            token_sha256: None,
+        };
+        let answer = client.register(&request).await;
+        let shown = scripted.shown.lock().unwrap().clone();
+        (answer, shown)
+    }
+
+    #[tokio::test]
+    async fn an_agent_shows_its_own_token_first_and_its_enrolment_where_that_is_not_known() {
+        let (own, enrolment) = (Token::draw(Role::Agent).unwrap(), Token::draw(Role::Enrol).unwrap());
+        let [own_digest, enrolments] = [&own, &enrolment].map(|token| Some(token.digest()));
+        let keys = |enrolment| Some(Keys { own: own.clone(), enrolment });
+        let (answer, shown) = register(&[(200, REGISTERED)], keys(Some(enrolment.clone()))).await;
+        assert!(answer.is_ok() && shown == [own_digest]);
+        let answers = [(401, NOT_LET_IN), (200, REGISTERED)];
+        let (answer, shown) = register(&answers, keys(Some(enrolment.clone()))).await;
+        assert!(answer.is_ok() && shown == [own_digest, enrolments]);
+        let (answer, shown) = register(&[(401, NOT_LET_IN)], keys(None)).await;
+        assert!(answer.unwrap_err().refusal() == Some(ProblemKind::Unauthenticated) && shown == [own_digest]);
+        let (answer, shown) = register(&[(403, SHUT_OUT)], keys(Some(enrolment))).await;
+        assert!(answer.unwrap_err().refusal() == Some(ProblemKind::Forbidden) && shown == [own_digest]);
+        let (answer, shown) = register(&[(200, REGISTERED)], None).await;
+        assert!(answer.is_ok() && shown == [None]);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_is_to_be_called_again_when_the_orchestrator_says() {
+        for status in [429, 503] {
+            match register(&[(status, "")], None).await.0 {
+                Err(CallError::Busy { retry_after, .. }) => assert_eq!(retry_after, Some(Duration::from_secs(7))),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

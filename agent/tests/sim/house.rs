@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use haywain_orchestrator::access::doors::{Doors, Strangers};
 use haywain_orchestrator::access::gate::Gate as AccessGate;
+use haywain_orchestrator::access::limits::Limits;
 use haywain_orchestrator::api::{self, App, Intervals};
 use haywain_orchestrator::blobs::Blobs;
 use haywain_orchestrator::desk::Desk;
@@ -80,6 +81,7 @@ impl House {
         };
         let real = self.backstage.run(Box::pin(opening)).unwrap();
         let desk = Arc::new(Desk::new(Arc::clone(&clock) as Arc<_>));
+        let limits_clock = Arc::clone(&clock) as Arc<_>;
         let store = Arc::new(SimStore::new(real, self.backstage.clone(), clock, Arc::clone(&self.witness)));
         let blobs = Blobs::open_local(&self.folder).unwrap();
         for files in store.jobs_under_way().await.unwrap() {
@@ -89,6 +91,7 @@ impl House {
         let app = App {
             store: Arc::clone(&store) as Arc<dyn Store>,
             gate: Arc::new(AccessGate::new(Doors::Insecure, Strangers::Refused, 0)),
+            limits: Arc::new(Limits::new(limits_clock)),
             blobs,
             desk,
             default_scene,

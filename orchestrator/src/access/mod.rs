@@ -3,6 +3,7 @@
 
 pub mod doors;
 pub mod gate;
+pub mod limits;
 pub mod table;
 
 use haywain_shared::ids::{AgentId, TokenId};

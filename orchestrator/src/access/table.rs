@@ -109,7 +109,7 @@ pub const TABLE: &[Rule] = &[
     rule(GET, "/api/v1/jobs/{job}/frames/{frame}/thumbnail", To::Clients, About::Job, Load::Short),
 
     rule(GET, "/api/v1/scenes", To::Clients, About::Nothing, Load::Short),
-    rule(POST, "/api/v1/scenes", To::Clients, About::Nothing, Load::Short),
+    rule(POST, "/api/v1/scenes", To::Clients, About::Nothing, Load::Upload),
     rule(GET, "/api/v1/scenes/{scene}", To::Clients, About::Scene, Load::Short),
     rule(POST, "/api/v1/scenes/{scene}/inspection", To::Clients, About::Scene, Load::Short),
     rule(PUT, "/api/v1/scenes/files/{name}", To::Clients, About::Nothing, Load::Upload),

@@ -1,12 +1,14 @@
 //! The gate as HTTP has it: every call passes here first. It finds the call's row in [`crate::access::table`], who calls, and
 //! whether that may be; handlers find the [`Caller`] in the request. A call that is under way ends when its caller is shut out.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -15,11 +17,13 @@ use haywain_shared::problem::ProblemKind;
 use haywain_shared::token::Token;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::pace::Paced;
 use super::problem::Failed;
 use super::{App, reply};
 use crate::access::Caller;
 use crate::access::doors::{Doors, names_this_machine};
-use crate::access::table::{About, Rule, To, Verdict, rule_of, verdict};
+use crate::access::limits::{Place, Whose};
+use crate::access::table::{About, Load, Rule, To, Verdict, rule_of, verdict};
 use crate::blobs::BlobError;
 use crate::store::{Admission, Sight, StoreError, Thing, TokenStanding};
 
@@ -32,6 +36,10 @@ enum Stopped {
     Unauthenticated(&'static str),
     /// Not with this token.
     Forbidden(String),
+    /// Not so often, or not so much at once: when to try again.
+    TooMuch(Duration),
+    /// It has taken too long.
+    TooLong,
     /// What it is about is not there, or not for this caller.
     NotThere(Failed),
     /// The orchestrator has failed at finding out.
@@ -46,31 +54,58 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     };
     let headers = request.headers().clone();
     let (mut parts, body) = request.into_parts();
-    match admit(&app, &path, &mut parts).await {
-        Ok(caller) => {
-            let shut_out = app.gate.shut_out(&caller, app.store.clone());
-            parts.extensions.insert(caller);
-            let mut shut_out = Box::pin(shut_out);
-            tokio::select! {
-                response = next.run(Request::from_parts(parts, body)) => {
-                    response.map(|body| Body::new(Guarded { body, shut_out }))
-                }
-                () = &mut shut_out => refusal(&headers, &path, Stopped::Unauthenticated(SHUT_OUT)),
-            }
+    let (caller, rule, place) = match admit(&app, &path, &mut parts).await {
+        Ok(admitted) => admitted,
+        Err(stopped) => return refusal(&headers, &path, stopped),
+    };
+    let mut shut_out = Box::pin(app.gate.shut_out(&caller, app.store.clone()));
+    parts.extensions.insert(caller);
+    let request = Request::from_parts(parts, Body::new(Paced::new(body)));
+    let too_long = async {
+        match time_of(rule.load, app.intervals.poll) {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
         }
-        Err(stopped) => refusal(&headers, &path, stopped),
+    };
+    tokio::select! {
+        response = next.run(request) => response.map(|body| Body::new(Guarded { body, shut_out, _place: place })),
+        () = &mut shut_out => refusal(&headers, &path, Stopped::Unauthenticated(SHUT_OUT)),
+        () = too_long => refusal(&headers, &path, Stopped::TooLong),
     }
 }
 
+/// How long a call may take until it is answered. What a file has come or gone of is [`Paced`]'s and the line's to watch.
+fn time_of(load: Load, poll: Duration) -> Option<Duration> {
+    match load {
+        Load::Short => Some(ANSWERED_WITHIN),
+        Load::Poll => Some(poll + ANSWERED_WITHIN),
+        Load::Upload | Load::Download | Load::Stream => None,
+    }
+}
+
+/// How long the answer to a short call may take, its body included.
+const ANSWERED_WITHIN: Duration = Duration::from_mins(2);
+
 const SHUT_OUT: &str = "the token was revoked, or has expired";
 
-/// Who calls, if the call may go on.
-async fn admit(app: &App, path: &MatchedPath, parts: &mut Parts) -> Result<Caller, Stopped> {
+/// Who calls, by which rule, and what place the call has, if it may go on.
+async fn admit(
+    app: &App,
+    path: &MatchedPath,
+    parts: &mut Parts,
+) -> Result<(Caller, &'static Rule, Option<Place>), Stopped> {
     let rule = rule_of(&parts.method, path.as_str()).ok_or(Stopped::NoSuchMethod)?;
-    if rule.to == To::Everybody && !app.gate.asks() {
-        check_host(app, &parts.headers)?;
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let identified = identify(app, &parts.headers).await;
+    // Who shows what is no good token is limited as one who shows none.
+    let whose = match &identified {
+        Ok(caller) => Whose::of(caller, address),
+        Err(_) => address.map(Whose::at),
+    };
+    if let Some(whose) = whose {
+        app.limits.call(whose).map_err(Stopped::TooMuch)?;
     }
-    let caller = match identify(app, &parts.headers).await {
+    let caller = match identified {
         // What is open to everybody is so to bearers of old tokens, too.
         Err(Stopped::Unauthenticated(_)) if rule.to == To::Everybody => Caller::Stranger,
         identified => identified?,
@@ -81,7 +116,8 @@ async fn admit(app: &App, path: &MatchedPath, parts: &mut Parts) -> Result<Calle
         Verdict::Forbidden => return Err(Stopped::Forbidden(forbidden(rule, &caller))),
     }
     must_see(app, rule, &caller, parts).await?;
-    Ok(caller)
+    let place = app.limits.begin(whose, rule.load).map_err(Stopped::TooMuch)?;
+    Ok((caller, rule, place))
 }
 
 /// Who calls, by what it shows.
@@ -190,6 +226,12 @@ fn refusal(headers: &HeaderMap, path: &MatchedPath, stopped: Stopped) -> Respons
             Failed::new(ProblemKind::Unauthenticated, StatusCode::UNAUTHORIZED, why.to_owned())
         }
         Stopped::Forbidden(why) => Failed::new(ProblemKind::Forbidden, StatusCode::FORBIDDEN, why),
+        Stopped::TooMuch(wait) => return too_much(headers, is_plain, wait),
+        Stopped::TooLong => Failed::new(
+            ProblemKind::Unavailable,
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("this took longer than {} s: try again", ANSWERED_WITHIN.as_secs()),
+        ),
     };
     let is_challenge = failed.0.kind == ProblemKind::Unauthenticated;
     let mut response = if is_plain { reply::failed(headers, failed) } else { failed.into_response() };
@@ -204,10 +246,23 @@ fn refusal(headers: &HeaderMap, path: &MatchedPath, stopped: Stopped) -> Respons
     response
 }
 
+/// The answer to a call that comes too soon: in whole seconds, when it does not.
+fn too_much(headers: &HeaderMap, is_plain: bool, wait: Duration) -> Response {
+    let seconds = wait.as_secs_f64().ceil().max(1.0);
+    let text = format!("too many calls at once, or too soon after another: try again in {seconds} s");
+    let failed = Failed::new(ProblemKind::TooManyRequests, StatusCode::TOO_MANY_REQUESTS, text);
+    let mut response = if is_plain { reply::failed(headers, failed) } else { failed.into_response() };
+    if let Ok(seconds) = HeaderValue::try_from(seconds.to_string()) {
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
+}
+
 /// An answer on its way, which is cut when whoever gets it is shut out.
 struct Guarded<F> {
     body: Body,
     shut_out: Pin<Box<F>>,
+    _place: Option<Place>,
 }
 
 impl<F: Future<Output = ()> + Send> HttpBody for Guarded<F> {

@@ -4,6 +4,7 @@
 pub mod agent;
 mod body;
 mod guard;
+mod pace;
 mod problem;
 mod receiving;
 mod render;
@@ -28,6 +29,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::access::Caller;
 use crate::access::gate::Gate;
+use crate::access::limits::Limits;
 use crate::blobs::Blobs;
 use crate::desk::Desk;
 use crate::store::{Sight, Store};
@@ -41,6 +43,8 @@ pub struct App {
     pub blobs: Blobs,
     /// Who is let in.
     pub gate: Arc<Gate>,
+    /// How often each may call, and what is under way.
+    pub limits: Arc<Limits>,
     /// What people want to know of scenes.
     pub desk: Arc<Desk>,
     /// The scene of jobs that name none.

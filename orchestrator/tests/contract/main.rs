@@ -16,6 +16,7 @@ mod enrolment;
 mod hostile;
 mod inspections;
 mod leases;
+mod limits;
 mod lives;
 mod program;
 mod render;

@@ -180,6 +180,12 @@ impl Wire {
         std::mem::take(&mut self.read)
     }
 
+    /// Whether anything has come.
+    pub(crate) fn has_come(&mut self) -> bool {
+        self.stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        !self.read.is_empty() || self.stream.peek(&mut [0; 1]).is_ok()
+    }
+
     /// Nothing comes for a while: the answer is held back.
     pub(crate) fn assert_silent(&mut self, during: Duration) {
         self.stream.set_read_timeout(Some(during)).unwrap();
