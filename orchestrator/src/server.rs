@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::doors::{Line, Setup, Strangers};
 use crate::access::gate::Gate;
 use crate::access::limits::Limits;
+use crate::access::sessions::Sessions;
 use crate::api::{self, App};
 use crate::blobs::Blobs;
 use crate::clock::SystemClock;
@@ -114,7 +115,8 @@ impl Orchestrator {
         let app = App {
             store,
             gate: Arc::new(Gate::new(doors, setup.strangers, changes)),
-            limits: Arc::new(Limits::new(clock)),
+            limits: Arc::new(Limits::new(clock.clone())),
+            sessions: Arc::new(Sessions::new(clock)),
             blobs,
             desk,
             default_scene,

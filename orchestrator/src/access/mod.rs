@@ -4,6 +4,7 @@
 pub mod doors;
 pub mod gate;
 pub mod limits;
+pub mod sessions;
 pub mod table;
 
 use haywain_shared::ids::{AgentId, TokenId};

@@ -86,6 +86,8 @@ pub const TABLE: &[Rule] = &[
     rule(GET, "/status/{job}", To::Plain, About::Job, Load::Short),
 
     rule(GET, "/api/v1", To::Everybody, About::Nothing, Load::Short),
+    rule(POST, "/api/v1/session", To::Everybody, About::Nothing, Load::Short),
+    rule(DELETE, "/api/v1/session", To::Everybody, About::Nothing, Load::Short),
     rule(GET, "/api/v1/openapi.json", To::Everybody, About::Nothing, Load::Short),
     rule(GET, "/api/v1/docs", To::Everybody, About::Nothing, Load::Short),
     rule(GET, "/api/v1/docs/", To::Everybody, About::Nothing, Load::Short),

@@ -19,7 +19,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::pace::Paced;
 use super::problem::Failed;
-use super::{App, reply};
+use super::{App, browser, reply};
 use crate::access::Caller;
 use crate::access::doors::{Doors, names_this_machine};
 use crate::access::limits::{Place, Whose};
@@ -126,11 +126,24 @@ async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Stopped> {
         check_host(app, headers)?;
         return Ok(Caller::Anybody);
     }
-    let Some(shown) = headers.get(AUTHORIZATION) else { return Ok(Caller::Stranger) };
+    let Some(shown) = headers.get(AUTHORIZATION) else { return of_session(app, headers).await };
     let token = bearer(shown).ok_or(Stopped::Unauthenticated(
         "what came as Authorization is no token of Haywain's: send `Bearer haywain_…`",
     ))?;
-    match app.store.admit(token.digest()).await.map_err(Stopped::Failed)? {
+    admitted(app.store.admit(token.digest()).await)
+}
+
+/// Whose session a browser shows.
+async fn of_session(app: &App, headers: &HeaderMap) -> Result<Caller, Stopped> {
+    let Some(secret) = browser::session(headers) else { return Ok(Caller::Stranger) };
+    match app.sessions.token(&secret) {
+        Some(token) => admitted(app.store.admit_again(token).await),
+        None => Err(Stopped::Unauthenticated("the session is over: log in again")),
+    }
+}
+
+fn admitted(admission: Result<Admission, StoreError>) -> Result<Caller, Stopped> {
+    match admission.map_err(Stopped::Failed)? {
         Admission::Granted(pass) => Ok(Caller::Bearer(pass)),
         Admission::Over(TokenStanding::Expired) => Err(Stopped::Unauthenticated("the token has expired")),
         Admission::Over(_) => Err(Stopped::Unauthenticated("the token was revoked")),

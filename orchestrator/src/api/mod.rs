@@ -3,6 +3,7 @@
 
 pub mod agent;
 mod body;
+mod browser;
 mod guard;
 mod pace;
 mod problem;
@@ -18,18 +19,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap;
-use axum::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
 use haywain_shared::job::JobReport;
 use haywain_shared::protocol::PREFIX;
 use haywain_shared::scene::SceneId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_http::csrf::CsrfLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::access::Caller;
 use crate::access::gate::Gate;
 use crate::access::limits::Limits;
+use crate::access::sessions::Sessions;
 use crate::blobs::Blobs;
 use crate::desk::Desk;
 use crate::store::{Sight, Store};
@@ -45,6 +47,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// How often each may call, and what is under way.
     pub limits: Arc<Limits>,
+    /// Browsers that have logged in.
+    pub sessions: Arc<Sessions>,
     /// What people want to know of scenes.
     pub desk: Arc<Desk>,
     /// The scene of jobs that name none.
@@ -88,7 +92,8 @@ pub fn router(app: App) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), guard::guard))
-        .layer(axum::middleware::map_response(harden))
+        .layer(CsrfLayer::new().with_rejection_response(browser::from_elsewhere))
+        .layer(axum::middleware::from_fn(browser::harden))
         .layer(TraceLayer::new_for_http())
         .with_state(app)
 }
@@ -99,10 +104,4 @@ async fn no_such_path(headers: HeaderMap) -> Response {
 
 async fn no_such_method(headers: HeaderMap) -> Response {
     reply::method_not_allowed(&headers)
-}
-
-/// What is served is what it says it is: no browser is to guess a page out of it.
-async fn harden(mut response: Response) -> Response {
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }

@@ -31,6 +31,12 @@ impl Failed {
         Self::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 
+    /// The system did not do what it is asked to.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+    pub(super) fn of_the_system(error: std::io::Error) -> Self {
+        Self::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+
     pub(super) fn not_found(detail: String) -> Self {
         Self::new(ProblemKind::NotFound, StatusCode::NOT_FOUND, detail)
     }

@@ -14,6 +14,8 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("POST", "/render", "aso"),
     ("GET", "/status/{job}", "aso"),
     ("GET", "/api/v1", "-asoeg"),
+    ("POST", "/api/v1/session", "-asoeg"),
+    ("DELETE", "/api/v1/session", "-asoeg"),
     ("GET", "/api/v1/openapi.json", "-asoeg"),
     ("GET", "/api/v1/docs", "-asoeg"),
     ("GET", "/api/v1/docs/", "-asoeg"),

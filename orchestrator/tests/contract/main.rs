@@ -9,6 +9,7 @@ mod agent;
 mod apart;
 mod bad_input;
 mod blobs;
+mod browser;
 mod control;
 mod downloads;
 mod durability;

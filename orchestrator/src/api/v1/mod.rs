@@ -5,12 +5,14 @@ mod about;
 mod agents;
 mod archive;
 pub(super) mod blobs;
+mod described;
 mod events;
 mod frames;
 mod inspections;
 mod jobs;
 mod removal;
 mod scenes;
+mod session;
 
 use axum::Router;
 use haywain_shared::ids::JobId;
@@ -25,7 +27,7 @@ use super::problem::Failed;
 /// Where the OpenAPI document is served.
 const DOCUMENT: &str = "/api/v1/openapi.json";
 /// Where the page to try the API is served.
-const PAGE: &str = "/api/v1/docs";
+pub(super) const PAGE: &str = "/api/v1/docs";
 
 /// Items on a page unless the caller says how many.
 const DEFAULT_LIMIT: u32 = 100;
@@ -54,8 +56,9 @@ struct Description;
 
 /// The routes, and what describes them.
 fn described() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Description::openapi())
+    let mut router = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(about::about))
+        .routes(routes!(session::begin, session::end))
         .routes(routes!(super::render::submit))
         .routes(routes!(super::status::status))
         .routes(routes!(jobs::list))
@@ -83,7 +86,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(agents::resume))
         .routes(routes!(agents::set_aside))
         .routes(routes!(agents::forget))
-        .routes(routes!(events::stream))
+        .routes(routes!(events::stream));
+    described::by_the_gate(router.get_openapi_mut());
+    router
 }
 
 /// The routes, the document and the page.
