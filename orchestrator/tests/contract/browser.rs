@@ -114,6 +114,8 @@ fn a_browser_logs_in_and_out() {
     let out = Request::new("DELETE", "/api/v1/session").header("Cookie", &cookie).send(farm.address);
     assert!(out.status == 204 && out.header("set-cookie").unwrap().contains("Max-Age=0"), "{out:?}");
     assert_eq!(jobs(), 401);
+    let bare = Request::post("/api/v1/session", json!(ann).to_string()).send(farm.address);
+    assert!(bare.status == 422 && !bare.text().contains(&ann), "{bare:?}");
     for wrong in ["hunter2", &ann.replacen("submit_", "operate_", 1)] {
         login(wrong).assert_problem(401, "urn:haywain:unauthenticated");
     }

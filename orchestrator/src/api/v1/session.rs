@@ -34,7 +34,12 @@ pub(super) struct Login {
     (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "The body is JSON of another kind", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn begin(State(app): State<App>, Json(login): Json<Login>) -> Result<Response, Failed> {
+pub(super) async fn begin(State(app): State<App>, login: Result<Json<Login>, Failed>) -> Result<Response, Failed> {
+    // What a parser says of a body repeats parts of it.
+    let Json(login) = login.map_err(|Failed(problem)| {
+        let detail = "the body is to be JSON, {\"token\": \"haywain_…\"}, and is said to be".to_owned();
+        Failed(Problem { detail, ..problem })
+    })?;
     let no_good = || {
         let text = "this orchestrator does not know the token, or it is good no longer".to_owned();
         Failed::new(ProblemKind::Unauthenticated, StatusCode::UNAUTHORIZED, text)
