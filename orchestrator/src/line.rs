@@ -23,7 +23,7 @@ const HEADERS: Duration = Duration::from_secs(30);
 /// How long the other end may take none of what it is sent.
 const STILL: Duration = Duration::from_mins(1);
 /// The most connections at once.
-const CONNECTIONS: usize = 10_000;
+const CONNECTIONS: usize = 65_536;
 /// Files that are kept for everything but connections.
 const OTHER_FILES: usize = 256;
 

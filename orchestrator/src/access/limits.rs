@@ -35,7 +35,7 @@ const fn most(load: Load) -> Option<(usize, usize)> {
         Load::Short => None,
         Load::Upload | Load::Download => Some((32, 256)),
         // An agent has up to 1024 slots, each of which waits.
-        Load::Poll => Some((1100, 8000)),
+        Load::Poll => Some((1100, 50_000)),
         Load::Stream => Some((32, 1000)),
     }
 }
