@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use haywain_shared::client::AgentClient;
+use haywain_shared::client::{AgentClient, Keys};
 use haywain_shared::folder::OwnFolder;
 use haywain_shared::options::Scripts;
 use haywain_shared::protocol::{Abilities, Backups};
 use haywain_shared::shutdown::Signals;
 use haywain_shared::size::Size;
+use haywain_shared::token::{self, Token};
 use haywain_shared::transport::HttpTransport;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +84,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     facts.memory_bytes = facts.memory_bytes.min(limits.max_bytes.unwrap_or(u64::MAX));
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
+    let enrolment = token::given(settings.token_file.as_deref())?;
     let laboratory = Laboratory {
         jailer: &jailer,
         data_dir: folder.path(),
@@ -97,7 +99,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let bounds = governor::Limits::new(settings.slots, gpus, processors, cores, settings.max_cpu, limits);
     let governor = Governor::new(bounds);
     let courtesy = Courtesy::new(settings.when_idle.map(|load| load.of(processors)));
-    let Some(identity) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
+    let Some((identity, own)) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
         return Ok(Ended::InOrder);
     };
     let name = settings.name.clone().unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
@@ -123,9 +125,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     };
     let keeper = Keeper::start(board.clone(), who, folder.path(), settings.metrics).await?;
     let bounds = Bounds { idle: settings.exit_when_idle.map(|span| span.0), jobs: settings.max_jobs };
-    let transport = HttpTransport::new(&settings.orchestrator)?;
+    let transport = HttpTransport::new(&settings.orchestrator, settings.ca.as_deref())?;
     let parts = Parts {
-        client: AgentClient::new(Arc::new(Watched::new(transport, board.clone()))),
+        client: AgentClient::new(Arc::new(Watched::new(transport, board.clone()))).with_keys(Keys { own, enrolment }),
         introduction: Introduction {
             identity,
             name,
@@ -395,9 +397,12 @@ fn how(ended: LinkEnded, leaving: &Leaving) -> Ended {
 
 /// The identity for this start. A full disk is waited for: it may be the outbox that fills it, on other days. `None` when a
 /// signal came meanwhile.
-async fn identity_once_there_is_room(folder: &Path, signals: &mut Signals) -> anyhow::Result<Option<Identity>> {
+async fn identity_once_there_is_room(
+    folder: &Path,
+    signals: &mut Signals,
+) -> anyhow::Result<Option<(Identity, Token)>> {
     loop {
-        match identity::next_life(folder) {
+        match identity::own_token(folder).and_then(|own| Ok((identity::next_life(folder)?, own))) {
             Ok(identity) => return Ok(Some(identity)),
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 tracing::error!(

@@ -25,6 +25,16 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     orchestrator: Option<Url>,
 
+    /// A file with the enrolment token, by which this machine is let in the first time (else the variable `HAYWAIN_TOKEN`)
+    #[arg(long, env = "HAYWAIN_TOKEN_FILE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_file: Option<PathBuf>,
+
+    /// The certificate authority of the orchestrator, as a PEM file, if it is your own [default: those that the system trusts]
+    #[arg(long, env = "HAYWAIN_CA", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<PathBuf>,
+
     /// What people call this machine [default: its host name]
     #[arg(long, env = "HAYWAIN_NAME", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,6 +177,10 @@ pub struct Settings {
     /// The orchestrator.
     #[serde(default = "default_orchestrator")]
     pub orchestrator: Url,
+    /// Where the enrolment token is.
+    pub token_file: Option<PathBuf>,
+    /// The only authority to trust.
+    pub ca: Option<PathBuf>,
     /// What people call this machine; its host name unless one is set.
     pub name: Option<String>,
     /// Where everything is kept; the platform's folder unless one is set.

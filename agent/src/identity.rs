@@ -1,11 +1,12 @@
-//! Who this agent is: an id made at its first start, and which life of it this is. Both are in its data folder, on disk
-//! before anybody is told.
+//! Who this agent is: an id made at its first start, which life of it this is, and the token by which it is known. All are in its
+//! data folder, on disk before anybody is told.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use haywain_shared::ids::{AgentId, Incarnation};
+use haywain_shared::token::{self, NoTokenThere, Role, Token};
 use serde::{Deserialize, Serialize};
 
 /// An agent, in one of its lives.
@@ -39,6 +40,22 @@ pub fn next_life(folder: &Path) -> io::Result<Identity> {
     Ok(identity)
 }
 
+/// The agent's own token: the one in `folder`, or a new one. It stays when the agent is shut out: to let it in again is its
+/// owner's to do.
+pub fn own_token(folder: &Path) -> io::Result<Token> {
+    let path = folder.join("token");
+    match token::in_file(&path) {
+        Ok(token) => Ok(token),
+        Err(NoTokenThere::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            let token = Token::draw(Role::Agent).map_err(|error| io::Error::other(error.to_string()))?;
+            token::keep_private(&path, token.reveal().as_bytes())?;
+            Ok(token)
+        }
+        Err(NoTokenThere::Unreadable { source, .. }) => Err(source),
+        Err(error) => Err(io::Error::other(error.to_string())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +67,9 @@ mod tests {
         let second = next_life(folder.path()).unwrap();
         assert_eq!(first.agent_id, second.agent_id);
         assert!(first.incarnation < second.incarnation);
+        let token = own_token(folder.path()).unwrap();
+        assert_eq!(own_token(folder.path()).unwrap().digest(), token.digest());
+        std::fs::write(folder.path().join("token"), "").unwrap();
+        assert!(own_token(folder.path()).is_err(), "what is there is not thrown away");
     }
 }

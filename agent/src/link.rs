@@ -117,6 +117,7 @@ impl Link {
             machine: machine.clone(),
             blenders: blenders.clone(),
             abilities: abilities.clone(),
+            token_sha256: None,
         };
         loop {
             match until_answered(self.client.patience(), &self.stop, || self.client.register(&request)).await {
@@ -195,13 +196,13 @@ impl Link {
         };
         match error.refusal() {
             Some(ProblemKind::StaleIncarnation) => Err(LinkEnded::Replaced(error.to_string())),
-            Some(ProblemKind::UnknownAgent) => {
-                // The orchestrator has lost its memory, or is another one.
+            Some(ProblemKind::UnknownAgent | ProblemKind::Unauthenticated) => {
+                // The orchestrator has lost its memory, or is another one; or this agent is to show who it is.
                 tracing::info!("the orchestrator does not know this agent: registering");
                 Box::pin(self.register()).await.map(drop)
             }
             _ => {
-                tracing::error!(%error, "the orchestrator refuses this agent; is it of the same version?");
+                tracing::error!(%error, "the orchestrator refuses this agent");
                 tokio::select! {
                     () = self.stop.cancelled() => Err(LinkEnded::Stopped),
                     () = tokio::time::sleep(AFTER_REFUSAL) => Ok(()),

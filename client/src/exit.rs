@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use haywain_shared::client::CallError;
 use haywain_shared::job::JobState;
+use haywain_shared::problem::ProblemKind;
 
 use crate::scene::Refusal;
 
@@ -120,6 +121,9 @@ impl From<CallError> for Failure {
                 ),
             },
             CallError::Busy { .. } => Self { exit: Exit::Unreachable, message: error.to_string() },
+            CallError::Refused { problem, .. } if problem.kind == ProblemKind::Unauthenticated => {
+                Self::refused(format!("{error}\n`haywain login` keeps a token for this orchestrator"))
+            }
             CallError::Refused { .. } => Self::refused(error.to_string()),
             CallError::Unreadable { .. } => Self::error(error.to_string()),
         }
@@ -128,7 +132,7 @@ impl From<CallError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use haywain_shared::problem::{Problem, ProblemKind};
+    use haywain_shared::problem::Problem;
 
     use super::*;
 

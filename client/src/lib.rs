@@ -12,6 +12,7 @@ pub mod download;
 pub mod exit;
 pub mod hashing;
 pub mod inspect;
+pub mod logins;
 pub mod naming;
 pub mod perseverance;
 pub mod scene;

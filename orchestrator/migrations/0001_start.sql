@@ -3,6 +3,33 @@
 -- The counters on jobs say the same in sum, and change in the same transaction.
 -- Times are milliseconds since the Unix epoch. Ids are the sixteen bytes of a UUID, digests the thirty-two of a SHA-256.
 
+-- Who may come in. Rows stay when a token is revoked: jobs refer to them, and a farm that has had tokens asks for them.
+CREATE TABLE tokens (
+    id           BLOB PRIMARY KEY,
+    name         TEXT NOT NULL,
+    role         TEXT NOT NULL CHECK (role IN ('submit', 'operate', 'enrol', 'agent')),
+    -- The SHA-256 of the token: its beginning finds the row, the rest is compared in constant time.
+    digest_head  BLOB NOT NULL UNIQUE,
+    digest_tail  BLOB NOT NULL,
+    agent_id     BLOB,
+    enrolled_by  BLOB REFERENCES tokens (id),
+    created_ms   INTEGER NOT NULL,
+    expires_ms   INTEGER,
+    uses_left    INTEGER CHECK (uses_left >= 0),
+    last_used_ms INTEGER,
+    revoked_ms   INTEGER,
+    CHECK ((role = 'agent') = (agent_id IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tokens_of_agents ON tokens (agent_id) WHERE agent_id IS NOT NULL;
+
+-- Raised with every token that is made or revoked, also by another process: who holds a call open looks here.
+CREATE TABLE token_changes (
+    generation INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO token_changes VALUES (0);
+
 CREATE TABLE scenes (
     id          BLOB PRIMARY KEY NOT NULL,
     entry       TEXT NOT NULL,
@@ -48,6 +75,33 @@ CREATE TABLE scene_blobs (
 
 CREATE INDEX scene_blobs_by_blob ON scene_blobs (sha256);
 
+-- The scenes that were registered with a token, and the files whose bytes were sent with it.
+CREATE TABLE scene_owners (
+    token_id   BLOB NOT NULL REFERENCES tokens (id),
+    scene_id   BLOB NOT NULL REFERENCES scenes (id) ON DELETE CASCADE,
+    touched_ms INTEGER NOT NULL,
+    PRIMARY KEY (token_id, scene_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX scene_owners_by_scene ON scene_owners (scene_id);
+
+CREATE TABLE blob_owners (
+    token_id BLOB NOT NULL REFERENCES tokens (id),
+    sha256   BLOB NOT NULL REFERENCES blobs (sha256) ON DELETE CASCADE,
+    PRIMARY KEY (token_id, sha256)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX blob_owners_by_blob ON blob_owners (sha256);
+
+-- The scenes that an agent has had work with.
+CREATE TABLE given_scenes (
+    agent_id BLOB NOT NULL,
+    scene_id BLOB NOT NULL REFERENCES scenes (id) ON DELETE CASCADE,
+    PRIMARY KEY (agent_id, scene_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX given_scenes_by_scene ON given_scenes (scene_id);
+
 CREATE TABLE agents (
     id            BLOB PRIMARY KEY,
     name          TEXT NOT NULL,
@@ -63,6 +117,8 @@ CREATE TABLE agents (
 CREATE TABLE jobs (
     id            BLOB PRIMARY KEY,
     name          TEXT,
+    -- The token that it came by; none for one that came without.
+    owner         BLOB REFERENCES tokens (id),
     scene_id      BLOB NOT NULL REFERENCES scenes (id),
     batch_size    INTEGER NOT NULL CHECK (batch_size >= 1),
     created_ms    INTEGER NOT NULL,
@@ -110,9 +166,12 @@ CREATE INDEX jobs_by_scene ON jobs (scene_id);
 
 -- What a client called its submission, so that repeating it makes no second job. Kept as long as the job.
 CREATE TABLE idempotency_keys (
-    key         TEXT PRIMARY KEY,
+    -- The token that the submission came by; empty if it came without.
+    owner       BLOB NOT NULL,
+    key         TEXT NOT NULL,
     body_sha256 BLOB NOT NULL,
-    job_id      BLOB NOT NULL REFERENCES jobs (id)
+    job_id      BLOB NOT NULL REFERENCES jobs (id),
+    PRIMARY KEY (owner, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_keys_by_job ON idempotency_keys (job_id);

@@ -5,10 +5,12 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use haywain_shared::logging::LogFormat;
 use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
+
+use crate::tokens::TokenCommand;
 
 /// Haywain's orchestrator: a queue of frames to render, and the frames that come back.
 ///
@@ -23,7 +25,7 @@ pub struct Flags {
     listen: Option<SocketAddr>,
 
     /// Folder for the queue and the frames [default: the platform's folder for data]
-    #[arg(long, env = "HAYWAIN_DATA_DIR", value_name = "FOLDER")]
+    #[arg(long, env = "HAYWAIN_DATA_DIR", value_name = "FOLDER", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
 
@@ -57,15 +59,50 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_scenes: Option<Span>,
 
+    /// The orchestrator's certificate, with those that lead to its authority, as a PEM file: turns TLS on
+    #[arg(long, env = "HAYWAIN_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, as a PEM file. Both files are read anew when they change
+    #[arg(long, env = "HAYWAIN_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
+
+    /// Let everybody in who reaches the address, without a token: on a network that is yours alone, if at all
+    #[arg(long, env = "HAYWAIN_INSECURE")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    insecure: bool,
+
+    /// Let people without a token submit jobs with the default scene and ask how these are, and nothing else
+    #[arg(long, env = "HAYWAIN_ANONYMOUS_SUBMIT")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    anonymous_submit: bool,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
 
     /// A TOML file with these settings, named as the flags but with underscores for dashes
-    #[arg(long, env = "HAYWAIN_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "HAYWAIN_CONFIG", value_name = "FILE", global = true)]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    #[serde(skip)]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say who may come in: make tokens, list them, take them back
+    ///
+    /// It works on the queue in the data folder, also while the orchestrator runs, which sees it at once.
+    #[command(subcommand)]
+    Token(TokenCommand),
 }
 
 const AFTER_HELP: &str = "A flag wins over its variable, a variable over the file, the file over the default.\n\
@@ -96,6 +133,16 @@ pub struct Settings {
     /// How long scenes are kept that no job refers to.
     #[serde(default = "default_keep_scenes")]
     pub keep_scenes: Span,
+    /// The certificate.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
+    /// Whether everybody is let in.
+    #[serde(default)]
+    pub insecure: bool,
+    /// Whether people without a token may submit jobs.
+    #[serde(default)]
+    pub anonymous_submit: bool,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,

@@ -7,7 +7,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::scene::BlobRef;
 
 use crate::blobs::{BlobError, Blobs, Whole};
-use crate::store::{BlobStanding, Store, StoreError};
+use crate::store::{BlobStanding, Sight, Store, StoreError, Thing};
 
 /// Whether a blob was here already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,24 +32,29 @@ pub enum IntakeError {
     Store(#[from] StoreError),
 }
 
-/// Makes a blob of a file that has come in whole.
-pub async fn keep(store: &dyn Store, blobs: &Blobs, whole: Whole) -> Result<Arrival, IntakeError> {
+/// Makes a blob of a file that has come in whole. `sight` is of whoever has sent it: to whoever has not sent it before, it is
+/// new.
+pub async fn keep(store: &dyn Store, blobs: &Blobs, whole: Whole, sight: Sight) -> Result<Arrival, IntakeError> {
     let blob = BlobRef { sha256: whole.digest(), size_bytes: whole.size_bytes() };
     // The collector, too, is alone with what it deletes: between this look and the row's change nobody takes the file away.
     let _alone = blobs.alone_with(blob.sha256).await;
-    match store.blob(blob.sha256).await? {
-        BlobStanding::Going => Err(IntakeError::Going(blob.sha256)),
+    let arrival = match store.blob(blob.sha256).await? {
+        BlobStanding::Going => return Err(IntakeError::Going(blob.sha256)),
         BlobStanding::Stored { .. } => {
             store.touch_blob(blob.sha256).await?;
             whole.discard();
-            Ok(Arrival::Known)
+            Arrival::Known
         }
         BlobStanding::Missing => {
             blobs.publish(whole).await?;
             store.blob_arrived(blob).await?;
-            Ok(Arrival::New)
+            Arrival::New
         }
-    }
+    };
+    let Sight::Token(token) = sight else { return Ok(arrival) };
+    let sent_before = store.sees(sight, Thing::Blob(blob.sha256)).await?;
+    store.blob_came_by(blob.sha256, token).await?;
+    Ok(if sent_before { Arrival::Known } else { Arrival::New })
 }
 
 /// What is to be put right where rows and files differ.

@@ -2,8 +2,9 @@
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use haywain_orchestrator::config::{Flags, Settings};
+use haywain_orchestrator::config::{Command, Flags, Settings};
 use haywain_orchestrator::server::Orchestrator;
+use haywain_orchestrator::tokens;
 use haywain_shared::shutdown::Signals;
 use haywain_shared::{config, logging};
 
@@ -16,6 +17,9 @@ async fn main() -> anyhow::Result<()> {
         Some(folder) => folder.clone(),
         None => config::default_data_dir("orchestrator")?,
     };
+    if let Some(Command::Token(command)) = flags.command {
+        return tokens::run(command, &data_dir).await;
+    }
     let mut signals = Signals::listen().context("listening for signals")?;
     let orchestrator = Orchestrator::start(&settings, &data_dir).await?;
     orchestrator.run_until(signals.next()).await

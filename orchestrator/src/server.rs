@@ -7,21 +7,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use axum_server::Handle;
 use haywain_shared::folder::OwnFolder;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::doors::{Line, Setup, Strangers};
+use crate::access::gate::Gate;
+use crate::access::limits::Limits;
+use crate::access::sessions::Sessions;
 use crate::api::{self, App};
 use crate::blobs::Blobs;
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::desk::Desk;
 use crate::intake;
+use crate::line;
 use crate::retention::{self, Collector, Keep};
 use crate::scenes;
 use crate::store::Store;
-use crate::store::sqlite::{LeaseTimes, SqliteStore};
+use crate::store::sqlite::{LeaseTimes, QUEUE_FILE, SqliteStore};
+use crate::tls::Certificate;
 
 /// A lease lasts at least this many heartbeats: one may be lost, and one late.
 const HEARTBEATS_IN_A_LEASE: u32 = 3;
@@ -37,6 +44,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// An orchestrator that is ready and listening.
 pub struct Orchestrator {
     listener: TcpListener,
+    certificate: Option<Certificate>,
     app: App,
     collector: Collector,
     tasks: TaskTracker,
@@ -60,7 +68,7 @@ impl Orchestrator {
         let writer_gone = CancellationToken::new();
         let times = LeaseTimes { ttl: lease_ttl, heartbeat, absence: heartbeat.max(LOOKS_MISSED * SWEEP) };
         let clock = Arc::new(SystemClock::start());
-        let database = folder.path().join("queue.sqlite");
+        let database = folder.path().join(QUEUE_FILE);
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&database, times, clock.clone(), &tasks, writer_gone.clone()).await?);
         let blobs = Blobs::open_local(folder.path())?;
@@ -71,7 +79,8 @@ impl Orchestrator {
         let keep =
             Keep { jobs: settings.keep_jobs.map(|span| span.0), scenes: settings.keep_scenes.0, default_scene: None };
         let desk = Arc::new(Desk::new(clock.clone()));
-        let mut collector = Collector { store: Arc::clone(&store), blobs: blobs.clone(), clock, keep };
+        let collector_clock = clock.clone();
+        let mut collector = Collector { store: Arc::clone(&store), blobs: blobs.clone(), clock: collector_clock, keep };
         // What a crash has left half deleted is neither here nor gone, and the default scene may be among it.
         collector.finish_deletions().await?;
         let default_scene = match &settings.scene {
@@ -79,17 +88,35 @@ impl Orchestrator {
             None => None,
         };
         collector.keep.default_scene = default_scene;
+        let certificate = Certificate::open(settings.tls_cert.as_deref(), settings.tls_key.as_deref()).await?;
+        let changes = store.token_changes().await?;
+        let setup = Setup {
+            listen: settings.listen.ip(),
+            insecure: settings.insecure,
+            strangers: if settings.anonymous_submit { Strangers::MaySubmit } else { Strangers::Refused },
+            line: if certificate.is_some() { Line::Sealed } else { Line::Plain },
+            has_tokens: changes > 0,
+        };
+        let doors = setup.doors()?;
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
             format!("listening on {}: choose another address or port with --listen", settings.listen)
         })?;
         tracing::info!(
             listen = %listener.local_addr()?,
             data_dir = %folder.path().display(),
+            access = ?doors,
+            tls = certificate.is_some(),
             scene = %settings.scene.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string()),
             "orchestrator ready"
         );
+        for warning in setup.warnings() {
+            tracing::warn!(listen = %listener.local_addr()?, "{warning}");
+        }
         let app = App {
             store,
+            gate: Arc::new(Gate::new(doors, setup.strangers, changes)),
+            limits: Arc::new(Limits::new(clock.clone())),
+            sessions: Arc::new(Sessions::new(clock)),
             blobs,
             desk,
             default_scene,
@@ -98,7 +125,7 @@ impl Orchestrator {
             tasks: tasks.clone(),
             stop: CancellationToken::new(),
         };
-        Ok(Self { listener, app, collector, tasks, writer_gone, _folder: folder })
+        Ok(Self { listener, certificate, app, collector, tasks, writer_gone, _folder: folder })
     }
 
     /// The address that it listens on: the port is a real one also when 0 was asked for.
@@ -108,18 +135,24 @@ impl Orchestrator {
 
     /// Serves until `signal`, then lets requests end.
     pub async fn run_until(self, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, app, collector, tasks, writer_gone, _folder } = self;
+        let Self { listener, certificate, app, collector, tasks, writer_gone, _folder } = self;
         let stop = app.stop.clone();
         tasks.spawn(sweep(Arc::clone(&app.store), stop.clone()));
         tasks.spawn(collector.run(stop.clone()));
-        let server = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let server = tasks.spawn(server.into_future());
+        tasks.spawn(Arc::clone(&app.gate).watch(Arc::clone(&app.store), stop.clone()));
+        let handle = Handle::new();
+        let tls = certificate.as_ref().map(Certificate::config);
+        if let Some(certificate) = certificate {
+            tasks.spawn(certificate.watch(stop.clone()));
+        }
+        let server = tasks.spawn(line::serve(listener, api::router(app), tls, handle.clone()));
         let asked_to_stop = tokio::select! {
             () = signal => true,
             () = writer_gone.cancelled() => false,
         };
         tracing::info!("stopping");
         stop.cancel();
+        handle.graceful_shutdown(None);
         let ended = async {
             let outcome = server.await;
             // With the server's end the last handles on the store are gone, and with them its writer.

@@ -22,6 +22,7 @@ use crate::protocol::{
 };
 use crate::retry::Patience;
 use crate::scene::{Manifest, SceneId};
+use crate::token::Token;
 use crate::transport::{Body, Call, Limit, Reply, Transport};
 
 /// How long a short call may take, all in all.
@@ -96,11 +97,21 @@ pub struct ComingBytes {
     pub pieces: BoxStream<'static, Result<Bytes, CallError>>,
 }
 
+/// What says who an agent is.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Its own token, drawn by itself.
+    pub own: Token,
+    /// The one by which it is let in the first time.
+    pub enrolment: Option<Token>,
+}
+
 /// A line to one orchestrator. Clones share it.
 #[derive(Clone)]
 pub struct AgentClient {
     transport: Arc<dyn Transport>,
     patience: Patience,
+    keys: Option<Keys>,
 }
 
 impl AgentClient {
@@ -113,7 +124,13 @@ impl AgentClient {
     /// The same, for callers who are to repeat their calls in another way.
     #[must_use]
     pub fn with_patience(transport: Arc<dyn Transport>, patience: Patience) -> Self {
-        Self { transport, patience }
+        Self { transport, patience, keys: None }
+    }
+
+    /// The same, for an agent that says who it is.
+    #[must_use]
+    pub fn with_keys(self, keys: Keys) -> Self {
+        Self { keys: Some(keys), ..self }
     }
 
     /// How its calls are to be repeated.
@@ -122,10 +139,27 @@ impl AgentClient {
         self.patience
     }
 
-    /// Makes the agent known.
+    /// Makes the agent known: by its own token, and where that is not known yet, by its enrolment.
     pub async fn register(&self, request: &RegisterRequest) -> Result<RegisterAnswer, CallError> {
         let call = "register";
-        json(call, self.post(call, "/register", request, CALL_TIMEOUT).await?).await
+        let own = self.keys.as_ref().map(|keys| keys.own.clone());
+        let request = RegisterRequest { token_sha256: own.as_ref().map(Token::digest), ..request.clone() };
+        let enrolment = self.keys.as_ref().and_then(|keys| keys.enrolment.clone());
+        match (self.register_by(call, &request, own).await, enrolment) {
+            (Err(error), Some(_)) if error.refusal() != Some(ProblemKind::Unauthenticated) => Err(error),
+            (Err(_), Some(enrolment)) => self.register_by(call, &request, Some(enrolment)).await,
+            (answer, _) => answer,
+        }
+    }
+
+    async fn register_by(
+        &self,
+        call: &'static str,
+        request: &RegisterRequest,
+        token: Option<Token>,
+    ) -> Result<RegisterAnswer, CallError> {
+        let body = Body::Json(to_json(call, request)?);
+        json(call, self.send_by(token, call, "/register", body, Limit::Whole(CALL_TIMEOUT)).await?).await
     }
 
     /// Asks for work; `None` when the poll ended with nothing to do.
@@ -228,9 +262,21 @@ impl AgentClient {
         self.send(call, path, Body::Json(to_json(call, body)?), Limit::Whole(timeout)).await
     }
 
-    /// Sends, and sorts what is no success.
+    /// Sends with the agent's own token.
     async fn send(&self, call: &'static str, path: &str, body: Body, limit: Limit) -> Result<Reply, CallError> {
-        let request = Call { path: format!("{PREFIX}{path}"), body, limit };
+        self.send_by(self.keys.as_ref().map(|keys| keys.own.clone()), call, path, body, limit).await
+    }
+
+    /// Sends, and sorts what is no success.
+    async fn send_by(
+        &self,
+        token: Option<Token>,
+        call: &'static str,
+        path: &str,
+        body: Body,
+        limit: Limit,
+    ) -> Result<Reply, CallError> {
+        let request = Call { path: format!("{PREFIX}{path}"), body, limit, token };
         let reply = self.transport.carry(request).await.map_err(|reason| CallError::Unreachable { call, reason })?;
         match reply.status {
             200..=299 => Ok(reply),
@@ -255,4 +301,87 @@ async fn json<T: DeserializeOwned>(call: &'static str, reply: Reply) -> Result<T
         reply.body.try_collect().await.map_err(|reason| CallError::Unreachable { call, reason })?;
     serde_json::from_slice(&pieces.concat())
         .map_err(|error| CallError::Unreadable { call, reason: format!("HTTP {status}, {error}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::ids::{AgentId, Incarnation};
+    use crate::protocol::MachineFacts;
+    use crate::token::Role;
+
+    /// Answers by status and body, and keeps which token was shown.
+    struct Scripted {
+        answers: Mutex<Vec<(u16, &'static str)>>,
+        shown: Mutex<Vec<Option<Sha256Digest>>>,
+    }
+
+    #[async_trait]
+    impl Transport for Scripted {
+        async fn carry(&self, call: Call) -> Result<Reply, String> {
+            self.shown.lock().unwrap().push(call.token.map(|token| token.digest()));
+            let (status, body) = self.answers.lock().unwrap().remove(0);
+            let body = stream::iter([Ok(Bytes::from_static(body.as_bytes()))]).boxed();
+            Ok(Reply { status, retry_after: Some(Duration::from_secs(7)), first_byte: None, body })
+        }
+    }
+
+    const REGISTERED: &str = r#"{"leaseTtlMs": 1, "heartbeatMs": 1, "pollMs": 1}"#;
+    const NOT_LET_IN: &str = r#"{"type": "urn:haywain:unauthenticated", "status": 401, "detail": "who?"}"#;
+    const SHUT_OUT: &str = r#"{"type": "urn:haywain:forbidden", "status": 403, "detail": "no"}"#;
+
+    async fn register(
+        answers: &[(u16, &'static str)],
+        keys: Option<Keys>,
+    ) -> (Result<RegisterAnswer, CallError>, Vec<Option<Sha256Digest>>) {
+        let scripted = Arc::new(Scripted { answers: Mutex::new(answers.to_vec()), shown: Mutex::default() });
+        let client = AgentClient { keys, ..AgentClient::new(Arc::clone(&scripted) as Arc<dyn Transport>) };
+        let machine = MachineFacts { os: String::new(), arch: String::new(), logical_cores: 1, memory_bytes: 1 };
+        let request = RegisterRequest {
+            agent_id: AgentId::generate(),
+            incarnation: Incarnation(1),
+            name: "barn".to_owned(),
+            slots: 1,
+            machine,
+            blenders: Vec::new(),
+            abilities: crate::protocol::Abilities::default(),
+            token_sha256: None,
+        };
+        let answer = client.register(&request).await;
+        let shown = scripted.shown.lock().unwrap().clone();
+        (answer, shown)
+    }
+
+    #[tokio::test]
+    async fn an_agent_shows_its_own_token_first_and_its_enrolment_where_that_is_not_known() {
+        let (own, enrolment) = (Token::draw(Role::Agent).unwrap(), Token::draw(Role::Enrol).unwrap());
+        let [own_digest, enrolments] = [&own, &enrolment].map(|token| Some(token.digest()));
+        let keys = |enrolment| Some(Keys { own: own.clone(), enrolment });
+        let (answer, shown) = register(&[(200, REGISTERED)], keys(Some(enrolment.clone()))).await;
+        assert!(answer.is_ok() && shown == [own_digest]);
+        let answers = [(401, NOT_LET_IN), (200, REGISTERED)];
+        let (answer, shown) = register(&answers, keys(Some(enrolment.clone()))).await;
+        assert!(answer.is_ok() && shown == [own_digest, enrolments]);
+        let (answer, shown) = register(&[(401, NOT_LET_IN)], keys(None)).await;
+        assert!(answer.unwrap_err().refusal() == Some(ProblemKind::Unauthenticated) && shown == [own_digest]);
+        let (answer, shown) = register(&[(403, SHUT_OUT)], keys(Some(enrolment))).await;
+        assert!(answer.unwrap_err().refusal() == Some(ProblemKind::Forbidden) && shown == [own_digest]);
+        let (answer, shown) = register(&[(200, REGISTERED)], None).await;
+        assert!(answer.is_ok() && shown == [None]);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_is_to_be_called_again_when_the_orchestrator_says() {
+        for status in [429, 503] {
+            match register(&[(status, "")], None).await.0 {
+                Err(CallError::Busy { retry_after, .. }) => assert_eq!(retry_after, Some(Duration::from_secs(7))),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

@@ -29,15 +29,19 @@ pub fn load<T: DeserializeOwned>(program: &str, flags: &impl Serialize, file: Op
     let file = match file {
         Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.to_owned())),
         Some(file) => Some(file.to_owned()),
-        None => {
-            project_dirs().map(|dirs| dirs.config_dir().join(format!("{program}.toml"))).filter(|file| file.is_file())
-        }
+        None => config_dir().map(|folder| folder.join(format!("{program}.toml"))).filter(|file| file.is_file()),
     };
     let mut figment = Figment::new();
     if let Some(file) = file {
         figment = figment.merge(Toml::file_exact(file));
     }
     figment.merge(Serialized::defaults(flags)).extract().map_err(|error| ConfigError::Invalid(Box::new(error)))
+}
+
+/// The platform's folder for what a user has set.
+#[must_use]
+pub fn config_dir() -> Option<PathBuf> {
+    project_dirs().map(|dirs| dirs.config_dir().to_owned())
 }
 
 /// The platform's folder for the data of `program`.

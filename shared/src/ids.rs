@@ -64,6 +64,10 @@ id!(
     LeaseId
 );
 id!(
+    /// A token: what it is called where it must not be told.
+    TokenId
+);
+id!(
     /// One request for a lease: repeating it gets the same lease, not a second one.
     RequestId
 );

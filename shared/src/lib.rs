@@ -29,4 +29,5 @@ pub mod scene;
 pub mod shutdown;
 pub mod size;
 pub mod span;
+pub mod token;
 pub mod transport;

@@ -13,6 +13,15 @@ pub enum ProblemKind {
     /// 400: the request says something that can't be.
     #[serde(rename = "urn:haywain:invalid-input")]
     InvalidInput,
+    /// 401: a token is needed, or the one that was shown is not good any more.
+    #[serde(rename = "urn:haywain:unauthenticated")]
+    Unauthenticated,
+    /// 403: the token is good, and not for this.
+    #[serde(rename = "urn:haywain:forbidden")]
+    Forbidden,
+    /// 429: too often, or too much at once; the header `Retry-After` says when to try again.
+    #[serde(rename = "urn:haywain:too-many-requests")]
+    TooManyRequests,
     /// 404: nothing has this path, or this id.
     #[serde(rename = "urn:haywain:not-found")]
     NotFound,

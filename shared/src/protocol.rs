@@ -43,6 +43,9 @@ pub struct RegisterRequest {
     /// What jobs may ask of it beyond that.
     #[serde(default)]
     pub abilities: Abilities,
+    /// The digest of the agent's own token, which it has drawn itself: once it is enrolled, it goes by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_sha256: Option<Sha256Digest>,
 }
 
 /// What jobs may ask of an agent beyond its Blender.

@@ -10,6 +10,7 @@ use backoff::backoff::Backoff as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::CallError;
+use crate::problem::ProblemKind;
 
 /// How long to wait between tries: from `first`, half as long again each time, up to `longest`; each wait is spread
 /// to either side, so that a farm that lost its orchestrator does not come back as one.
@@ -78,7 +79,8 @@ pub enum GaveUp {
     Stopped,
 }
 
-/// Repeats `call` until it is answered, by a success or by a refusal, or until `stop`. Obeys `Retry-After`.
+/// Repeats `call` until it is answered, by a success or by a refusal, or until `stop`. Obeys `Retry-After`. That the caller is not
+/// let in is no refusal: it may be, later.
 pub async fn until_answered<T, F>(
     patience: Patience,
     stop: &CancellationToken,
@@ -103,6 +105,10 @@ where
 
 fn sorted(error: CallError) -> backoff::Error<CallError> {
     match error {
+        // Somebody has to let it in, or has shut it out by mistake: what it has to tell is not thrown away for that.
+        CallError::Refused { ref problem, .. } if problem.kind == ProblemKind::Unauthenticated => {
+            backoff::Error::transient(error)
+        }
         CallError::Refused { .. } => backoff::Error::permanent(error),
         CallError::Busy { retry_after: Some(wait), .. } => backoff::Error::retry_after(error, wait),
         CallError::Busy { .. } | CallError::Unreachable { .. } | CallError::Unreadable { .. } => {
@@ -116,15 +122,29 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::problem::{Problem, ProblemKind};
+    use crate::problem::Problem;
 
     fn busy(retry_after: Option<Duration>) -> CallError {
         CallError::Busy { call: "test", status: 503, retry_after }
     }
 
     fn refused() -> CallError {
-        let problem = Problem { kind: ProblemKind::UnknownAgent, status: 404, detail: "who?".to_owned() };
-        CallError::Refused { call: "test", problem }
+        refused_as(ProblemKind::UnknownAgent)
+    }
+
+    fn refused_as(kind: ProblemKind) -> CallError {
+        CallError::Refused { call: "test", problem: Problem { kind, status: 404, detail: "who?".to_owned() } }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_let_in_asks_again() {
+        let started = tokio::time::Instant::now();
+        let stop = CancellationToken::new();
+        let answer = until_answered(Patience::ORCHESTRATOR, &stop, async || {
+            let let_in = started.elapsed() > Duration::from_hours(1);
+            if let_in { Ok(()) } else { Err(refused_as(ProblemKind::Unauthenticated)) }
+        });
+        answer.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

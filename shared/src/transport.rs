@@ -1,7 +1,7 @@
 //! How a call gets to the orchestrator and its answer back: a trait, so that a simulation can stand in for the network, and
 //! the real one, HTTP by reqwest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,9 +13,12 @@ use reqwest::multipart::{Form, Part};
 use url::Url;
 
 use crate::protocol::UPLOAD_META_PART;
+use crate::token::Token;
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an unused connection is kept: less than the orchestrator and what lies between keep theirs.
+const POOL_IDLE: Duration = Duration::from_secs(20);
 /// How long a download may stand still. It has no limit of its own: a slow line is no error.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -28,6 +31,8 @@ pub struct Call {
     pub body: Body,
     /// How long it may take.
     pub limit: Limit,
+    /// What says who calls.
+    pub token: Option<Token>,
 }
 
 /// What goes with a call, and by which method it goes.
@@ -86,14 +91,54 @@ pub struct HttpClients {
     pub downloads: reqwest::Client,
 }
 
+/// Why there is no line to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLine {
+    /// The file of the authority to trust can't be read.
+    #[error("--ca {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It holds no certificate.
+    #[error("--ca {} holds no certificate in PEM form, which begins with -----BEGIN CERTIFICATE-----", .0.display())]
+    NoCertificate(PathBuf),
+    /// The HTTP client can't be made.
+    #[error("{}", in_full(.0))]
+    Client(#[from] reqwest::Error),
+}
+
+/// Has all TLS of this process done by ring. An error of rustls' says that it has been told so before, which is as good.
+pub fn use_ring() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl HttpClients {
-    /// Clients of a program that calls itself `user_agent`. Opens no connection yet.
-    pub fn new(user_agent: &str) -> Result<Self, reqwest::Error> {
-        // Installed once for the process; an error says that somebody has installed one before, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || reqwest::Client::builder().user_agent(user_agent).connect_timeout(CONNECT_TIMEOUT);
+    /// Clients of a program that calls itself `user_agent`. They trust the authorities that the system trusts, or those in `ca` alone.
+    /// They go through the proxy that `HTTPS_PROXY` and its like name. Opens no connection yet.
+    pub fn new(user_agent: &str, ca: Option<&Path>) -> Result<Self, NoLine> {
+        use_ring();
+        let authorities = ca.map(authorities_in).transpose()?;
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .user_agent(user_agent)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_idle_timeout(POOL_IDLE);
+            match &authorities {
+                Some(authorities) => builder.tls_certs_only(authorities.clone()),
+                None => builder,
+            }
+        };
         Ok(Self { calls: builder().build()?, downloads: builder().read_timeout(IDLE_TIMEOUT).build()? })
     }
+}
+
+fn authorities_in(path: &Path) -> Result<Vec<reqwest::Certificate>, NoLine> {
+    let text = std::fs::read(path).map_err(|source| NoLine::Unreadable { path: path.to_owned(), source })?;
+    let found = reqwest::Certificate::from_pem_bundle(&text).ok().filter(|found| !found.is_empty());
+    found.ok_or_else(|| NoLine::NoCertificate(path.to_owned()))
 }
 
 /// HTTP by reqwest.
@@ -104,9 +149,9 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// To the orchestrator at `url`. Opens no connection yet.
-    pub fn new(url: &Url) -> Result<Self, reqwest::Error> {
-        let http = HttpClients::new(concat!("haywain-agent/", env!("CARGO_PKG_VERSION")))?;
+    /// To the orchestrator at `url`; `ca` is the authority to trust, if not the system's. Opens no connection yet.
+    pub fn new(url: &Url, ca: Option<&Path>) -> Result<Self, NoLine> {
+        let http = HttpClients::new(concat!("haywain-agent/", env!("CARGO_PKG_VERSION")), ca)?;
         Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
     }
 }
@@ -128,6 +173,10 @@ impl Transport for HttpTransport {
         let request = match call.limit {
             Limit::Whole(limit) => request.timeout(limit),
             Limit::Idle => request,
+        };
+        let request = match &call.token {
+            Some(token) => request.bearer_auth(token.reveal()),
+            None => request,
         };
         let response = request.send().await.map_err(|error| in_full(&error))?;
         let retry_after = retry_after(response.headers());
@@ -178,6 +227,18 @@ pub fn in_full(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_authority_is_a_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let said = |path: &Path| HttpClients::new("test", Some(path)).unwrap_err().to_string();
+        assert!(said(&path).contains("--ca"));
+        for content in ["", "hello", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+            std::fs::write(&path, content).unwrap();
+            assert!(said(&path).contains("no certificate"), "{content}");
+        }
+    }
 
     #[test]
     fn a_part_says_where_it_begins() {

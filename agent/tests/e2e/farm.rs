@@ -27,16 +27,28 @@ pub(crate) struct Farm {
     scene: PathBuf,
     port: u16,
     orchestrator: Process,
+    /// By which the test itself is known.
+    token: Option<String>,
 }
 
 impl Farm {
     /// An orchestrator whose default scene is `scene`.
     pub(crate) fn start(scene: &Path) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), scene, None)
+    }
+
+    /// The same, which asks for tokens.
+    pub(crate) fn start_locked(scene: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let token = token(&folder.path().join("orchestrator"), &["create", "--name", "test", "--role", "operate"]);
+        Self::on(folder, scene, Some(token))
+    }
+
+    fn on(folder: TempDir, scene: &Path, token: Option<String>) -> Self {
         // Free now, and asked for again within milliseconds.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let orchestrator = start_orchestrator(folder.path(), scene, port);
-        Self { folder, scene: scene.to_owned(), port, orchestrator }
+        Self { folder, scene: scene.to_owned(), port, orchestrator, token }
     }
 
     /// Ends the orchestrator as a power cut would.
@@ -105,32 +117,32 @@ impl Farm {
 
     /// `POST /render`: the path of the job's status.
     pub(crate) fn render(&self, body: &Value) -> String {
-        let response = agent().post(self.url("/render")).send_json(body).unwrap();
+        let response = self.http().post(self.url("/render")).send_json(body).unwrap();
         assert_eq!(response.status(), 202);
         response.headers()["location"].to_str().unwrap().to_owned()
     }
 
     /// `POST /render` that is refused: the code and the body.
     pub(crate) fn refused(&self, body: &Value) -> (u16, String) {
-        let mut response = agent().post(self.url("/render")).send_json(body).unwrap();
+        let mut response = self.http().post(self.url("/render")).send_json(body).unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     }
 
     /// A scene as the orchestrator keeps it.
     pub(crate) fn scene_report(&self, scene: SceneId) -> SceneReport {
-        let mut response = agent().get(self.url(&format!("/api/v1/scenes/{scene}"))).call().unwrap();
+        let mut response = self.http().get(self.url(&format!("/api/v1/scenes/{scene}"))).call().unwrap();
         response.body_mut().read_json().unwrap()
     }
 
     /// Hands the orchestrator a scene of several files, as a client does.
     pub(crate) fn give_scene(&self, manifest: &Manifest, root: &Path) -> SceneId {
-        let mut response = agent().post(self.url("/api/v1/scenes")).send_json(manifest).unwrap();
+        let mut response = self.http().post(self.url("/api/v1/scenes")).send_json(manifest).unwrap();
         assert_eq!(response.status(), 201);
         let report: SceneReport = response.body_mut().read_json().unwrap();
         assert_eq!(report.missing_blobs.len(), manifest.blobs().len());
         for file in &manifest.files {
             let url = self.url(&format!("/api/v1/blobs/{}", file.sha256));
-            let response = agent().put(url).send(fs::read(root.join(&file.path)).unwrap()).unwrap();
+            let response = self.http().put(url).send(fs::read(root.join(&file.path)).unwrap()).unwrap();
             assert!(response.status().is_success(), "{}", response.status());
         }
         report.scene_id
@@ -140,14 +152,14 @@ impl Farm {
     pub(crate) fn give_blend(&self, path: &Path) -> SceneId {
         let name = path.file_name().unwrap().to_str().unwrap();
         let url = self.url(&format!("/api/v1/scenes/files/{name}"));
-        let mut response = agent().put(url).send(fs::read(path).unwrap()).unwrap();
+        let mut response = self.http().put(url).send(fs::read(path).unwrap()).unwrap();
         assert!(response.status().is_success(), "{}", response.status());
         response.body_mut().read_json::<SceneReport>().unwrap().scene_id
     }
 
     /// `GET /status/…` as a client of the tutorial reads it: the code and the body.
     pub(crate) fn status(&self, path: &str) -> (u16, String) {
-        let mut response = agent().get(self.url(path)).call().unwrap();
+        let mut response = self.http().get(self.url(path)).call().unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     }
 
@@ -159,26 +171,26 @@ impl Farm {
     /// The same, with a body.
     pub(crate) fn control_with(&self, path: &str, action: &str, body: &Value) -> (u16, String) {
         let url = self.url(&format!("{}/{action}", path.replace("/status/", "/api/v1/jobs/")));
-        let mut response = agent().post(url).send_json(body).unwrap();
+        let mut response = self.http().post(url).send_json(body).unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     }
 
     /// The whole job.
     pub(crate) fn job(&self, path: &str) -> JobReport {
-        let mut response = agent().get(self.url(path)).header("accept", "application/json").call().unwrap();
+        let mut response = self.http().get(self.url(path)).header("accept", "application/json").call().unwrap();
         response.body_mut().read_json().unwrap()
     }
 
     /// Asks what is in a scene.
     pub(crate) fn ask_about(&self, scene: SceneId) -> InspectionStanding {
         let url = self.url(&format!("/api/v1/scenes/{scene}/inspection"));
-        agent().post(url).send_empty().unwrap().body_mut().read_json().unwrap()
+        self.http().post(url).send_empty().unwrap().body_mut().read_json().unwrap()
     }
 
     /// The ended attempts at its frames.
     pub(crate) fn attempts(&self, path: &str) -> Vec<AttemptReport> {
         let url = self.url(&format!("{}/attempts", path.replace("/status/", "/api/v1/jobs/")));
-        agent().get(url).call().unwrap().body_mut().read_json::<AttemptList>().unwrap().attempts
+        self.http().get(url).call().unwrap().body_mut().read_json::<AttemptList>().unwrap().attempts
     }
 
     /// Waits until the job is as `enough` wants it.
@@ -189,6 +201,15 @@ impl Farm {
     /// Waits until the job has ended.
     pub(crate) fn wait_for_end(&self, path: &str) -> JobReport {
         self.wait_for(path, "the end of the job", |job| matches!(job.state, JobState::Completed | JobState::Failed))
+    }
+
+    /// `haywain-orchestrator token …` on its queue: what it says on standard output.
+    pub(crate) fn token(&self, arguments: &[&str]) -> String {
+        token(&self.data_dir(), arguments)
+    }
+
+    fn http(&self) -> ureq::Agent {
+        http(self.token.clone())
     }
 
     fn url(&self, path: &str) -> String {
@@ -202,8 +223,16 @@ impl Drop for Farm {
     }
 }
 
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE)).build().into()
+fn http(token: Option<String>) -> ureq::Agent {
+    let say_who = move |mut request: ureq::http::Request<ureq::SendBody<'_>>,
+                        next: ureq::middleware::MiddlewareNext<'_>| {
+        if let Some(token) = &token {
+            request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        next.handle(request)
+    };
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE));
+    config.middleware(say_who).build().into()
 }
 
 /// The files of a job's frames, by name.
@@ -224,6 +253,14 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn token(data_dir: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(program("haywain-orchestrator", "haywain-orchestrator"));
+    without_settings(&mut command);
+    let output = command.arg("token").args(arguments).arg("--data-dir").arg(data_dir).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
 fn start_orchestrator(folder: &Path, scene: &Path, port: u16) -> Process {

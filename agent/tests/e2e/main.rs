@@ -13,6 +13,7 @@ mod colors;
 mod control;
 mod deaths;
 mod devices;
+mod enrolment;
 mod errands;
 mod farm;
 mod faults;

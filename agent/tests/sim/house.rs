@@ -7,8 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use haywain_orchestrator::access::doors::{Doors, Strangers};
+use haywain_orchestrator::access::gate::Gate as AccessGate;
+use haywain_orchestrator::access::limits::Limits;
+use haywain_orchestrator::access::sessions::Sessions;
 use haywain_orchestrator::api::{self, App, Intervals};
 use haywain_orchestrator::blobs::Blobs;
+use haywain_orchestrator::clock::Clock;
 use haywain_orchestrator::desk::Desk;
 use haywain_orchestrator::scenes;
 use haywain_orchestrator::store::Store;
@@ -78,6 +83,7 @@ impl House {
         };
         let real = self.backstage.run(Box::pin(opening)).unwrap();
         let desk = Arc::new(Desk::new(Arc::clone(&clock) as Arc<_>));
+        let limits_clock = Arc::clone(&clock) as Arc<dyn Clock>;
         let store = Arc::new(SimStore::new(real, self.backstage.clone(), clock, Arc::clone(&self.witness)));
         let blobs = Blobs::open_local(&self.folder).unwrap();
         for files in store.jobs_under_way().await.unwrap() {
@@ -86,6 +92,9 @@ impl House {
         let default_scene = Some(scenes::take_in(scene, &blobs, &*store).await.unwrap());
         let app = App {
             store: Arc::clone(&store) as Arc<dyn Store>,
+            gate: Arc::new(AccessGate::new(Doors::Insecure, Strangers::Refused, 0)),
+            limits: Arc::new(Limits::new(Arc::clone(&limits_clock))),
+            sessions: Arc::new(Sessions::new(limits_clock)),
             blobs,
             desk,
             default_scene,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haywain_orchestrator::queue::submission::Limits;
-use haywain_orchestrator::store::{AgentCommand, JobCommand, NewJob, Store as _};
+use haywain_orchestrator::store::{AgentCommand, JobCommand, NewJob, Sight, Store as _};
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
@@ -250,6 +250,8 @@ impl Run {
         let digest = Sha256Digest::of(SCENE);
         let scene = Manifest::of_one_file("scene.blend".parse().unwrap(), SCENE.len() as u64, digest).id();
         let job = NewJob {
+            owner: None,
+            sight: Sight::All,
             id,
             name: None,
             scene,

@@ -9,13 +9,14 @@ use futures_util::future::BoxFuture;
 use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
-    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Store, StoreError,
+    Admission, Admissions, AgentCommand, Beat, BlobStanding, Enrolment, Erased, Failure, JobCommand, JobFilter,
+    JobLabel, KeptFrame, KeptScene, Lease, LeaseAsk, NewJob, NewToken, Registration, RemovedJob, RenderedFrame,
+    SceneEntry, SceneFilter, Sight, Store, StoreError, Thing, TokenReport,
 };
 use haywain_shared::blender_version::Release;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
+use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, TokenId};
 use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::path::RelativePath;
@@ -71,17 +72,60 @@ macro_rules! pass_on {
 }
 
 #[async_trait]
+impl Admissions for SimStore {
+    async fn keep_token(&self, token: NewToken) -> Result<(), StoreError> {
+        pass_on!(self.keep_token(token))
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenReport>, StoreError> {
+        pass_on!(self.tokens())
+    }
+
+    async fn revoke_token(&self, token: TokenId) -> Result<(), StoreError> {
+        pass_on!(self.revoke_token(token))
+    }
+
+    async fn admit(&self, digest: Sha256Digest) -> Result<Admission, StoreError> {
+        pass_on!(self.admit(digest))
+    }
+
+    async fn admit_again(&self, token: TokenId) -> Result<Admission, StoreError> {
+        pass_on!(self.admit_again(token))
+    }
+
+    async fn token_changes(&self) -> Result<u64, StoreError> {
+        pass_on!(self.token_changes())
+    }
+
+    async fn enrol(&self, enrolment: Enrolment, registration: Registration) -> Result<(), StoreError> {
+        pass_on!(self.enrol(enrolment, registration))
+    }
+
+    async fn sees(&self, sight: Sight, thing: Thing) -> Result<bool, StoreError> {
+        pass_on!(self.sees(sight, thing))
+    }
+
+    async fn give_scene(&self, agent: AgentId, scene: SceneId) -> Result<(), StoreError> {
+        pass_on!(self.give_scene(agent, scene))
+    }
+
+    async fn blob_came_by(&self, blob: Sha256Digest, token: TokenId) -> Result<(), StoreError> {
+        pass_on!(self.blob_came_by(blob, token))
+    }
+}
+
+#[async_trait]
 impl Store for SimStore {
-    async fn keep_scene(&self, manifest: Manifest) -> Result<KeptScene, StoreError> {
-        pass_on!(self.keep_scene(manifest))
+    async fn keep_scene(&self, manifest: Manifest, sight: Sight) -> Result<KeptScene, StoreError> {
+        pass_on!(self.keep_scene(manifest, sight))
     }
 
     async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError> {
         pass_on!(self.scene(scene))
     }
 
-    async fn scene_report(&self, scene: SceneId) -> Result<SceneReport, StoreError> {
-        pass_on!(self.scene_report(scene))
+    async fn scene_report(&self, scene: SceneId, sight: Sight) -> Result<SceneReport, StoreError> {
+        pass_on!(self.scene_report(scene, sight))
     }
 
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
@@ -286,8 +330,8 @@ impl Store for SimStore {
         pass_on!(self.agents())
     }
 
-    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
-        pass_on!(self.events(after, limit))
+    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Vec<Event>, StoreError> {
+        pass_on!(self.events(after, limit, sight))
     }
 
     async fn latest_event(&self) -> Result<u64, StoreError> {

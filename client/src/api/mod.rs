@@ -1,23 +1,27 @@
 //! The line to the orchestrator: HTTP calls of `/api/v1` and `POST /render`, each tried once, with their answers sorted as
 //! [`CallError`] has it. It knows no files and prints nothing.
 
+mod about;
 mod agents;
 mod events;
 mod frames;
 mod jobs;
 mod scenes;
 
+use std::path::Path;
 use std::time::Duration;
 
 use haywain_shared::client::CallError;
 use haywain_shared::problem::{Problem, ProblemKind};
-use haywain_shared::transport::{HttpClients, retry_after};
+use haywain_shared::token::Token;
+use haywain_shared::transport::{HttpClients, NoLine, retry_after};
 use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub use about::{About, You};
 pub use agents::AgentMove;
 pub use events::{News, NewsStream};
 pub use jobs::JobMove;
@@ -31,13 +35,13 @@ const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 pub struct Api {
     http: HttpClients,
     base: String,
-    token: Option<String>,
+    token: Option<Token>,
 }
 
 impl Api {
     /// To the orchestrator at `server`. Opens no connection yet.
-    pub fn new(server: &Url, token: Option<String>) -> Result<Self, reqwest::Error> {
-        let http = HttpClients::new(concat!("haywain/", env!("CARGO_PKG_VERSION")))?;
+    pub fn new(server: &Url, token: Option<Token>, ca: Option<&Path>) -> Result<Self, NoLine> {
+        let http = HttpClients::new(concat!("haywain/", env!("CARGO_PKG_VERSION")), ca)?;
         let base = server.as_str().trim_end_matches('/').to_owned();
         Ok(Self { http, base, token })
     }
@@ -51,7 +55,7 @@ impl Api {
     fn request(&self, client: &reqwest::Client, method: Method, path: &str) -> RequestBuilder {
         let request = client.request(method, format!("{}{path}", self.base)).header(ACCEPT, "application/json");
         match &self.token {
-            Some(token) => request.bearer_auth(token),
+            Some(token) => request.bearer_auth(token.reveal()),
             None => request,
         }
     }

@@ -54,9 +54,12 @@ fn after_help() -> String {
 pub struct Common {
     #[arg(help = "Where the orchestrator is [default: http://127.0.0.1:4000]", long, global = true, env = "HAYWAIN_SERVER", value_name = "URL", value_parser = settings::server, help_heading = "Everywhere")]
     server: Option<Url>,
-    /// A file with the token that says who asks (else the variable `HAYWAIN_TOKEN`, else the settings)
+    /// A file with the token that says who asks (else the variable `HAYWAIN_TOKEN`, else what `haywain login` has kept, else the settings)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     token_file: Option<PathBuf>,
+    /// The certificate authority of the orchestrator, as a PEM file, if it is one of your own
+    #[arg(long, global = true, env = "HAYWAIN_CA", value_name = "FILE", help_heading = "Everywhere")]
+    ca: Option<PathBuf>,
     /// A TOML file with settings, in place of the usual one
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     config: Option<PathBuf>,
@@ -69,7 +72,12 @@ impl Common {
     /// What was given of the settings.
     #[must_use]
     pub fn given(&self) -> Given {
-        Given { server: self.server.clone(), token_file: self.token_file.clone(), config: self.config.clone() }
+        Given {
+            server: self.server.clone(),
+            ca: self.ca.clone(),
+            token_file: self.token_file.clone(),
+            config: self.config.clone(),
+        }
     }
 }
 
@@ -118,6 +126,13 @@ pub enum Command {
     Undrain(AgentArgs),
     /// List the scenes that the orchestrator has
     Scenes(ScenesArgs),
+    /// Keep a token for the orchestrator, which all further commands then show
+    ///
+    /// The token comes from `--token-file`, from the variable `HAYWAIN_TOKEN`, or is asked for. It is kept in the user's folder for
+    /// settings, in a file that nobody else can read, for the orchestrator at `--server` alone.
+    Login,
+    /// Forget the token that was kept for the orchestrator
+    Logout,
     /// Print a script that completes this command line in a shell
     Completions {
         /// The shell

@@ -3,6 +3,7 @@
 mod agents;
 mod download;
 mod jobs;
+mod login;
 mod logs;
 mod scenes;
 
@@ -25,10 +26,15 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> Outcome {
         say(String::from_utf8_lossy(&script).trim_end())?;
         return Ok(Exit::Done);
     }
-    let settings = settings::load(&cli.common.given())?;
-    let api = Api::new(&settings.server, settings.token)
-        .map_err(|error| Failure::error(format!("setting up the line to {}: {error}", settings.server)))?;
     let show = Show::new(if cli.common.json { Form::Json } else { Form::Text });
+    match cli.command {
+        Command::Login => return login::login(&cli.common.given(), show).await,
+        Command::Logout => return login::logout(&cli.common.given(), show),
+        _ => {}
+    }
+    let settings = settings::load(&cli.common.given())?;
+    let api = Api::new(&settings.server, settings.token, settings.ca.as_deref())
+        .map_err(|error| Failure::error(format!("setting up the line to {}: {error}", settings.server)))?;
     let context = Context { api, show, stop };
     match cli.command {
         Command::Submit(args) => submit::run(&context, &args).await,
@@ -59,6 +65,11 @@ async fn short(context: &Context, command: Command) -> Outcome {
         Command::Drain(args) => agents::control(context, &args.agent, AgentMove::Drain).await,
         Command::Undrain(args) => agents::control(context, &args.agent, AgentMove::Undrain).await,
         Command::Scenes(args) => scenes::list(context, args.limit).await,
-        Command::Submit(_) | Command::Inspect(_) | Command::Watch(_) | Command::Completions { .. } => Ok(Exit::Done),
+        Command::Submit(_)
+        | Command::Inspect(_)
+        | Command::Watch(_)
+        | Command::Login
+        | Command::Logout
+        | Command::Completions { .. } => Ok(Exit::Done),
     }
 }

@@ -17,21 +17,30 @@ pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 pub(crate) struct Farm {
     folder: TempDir,
     address: String,
+    /// What it is started with besides.
+    flags: Vec<String>,
     /// `None` while it is away.
     orchestrator: Option<Process>,
 }
 
 impl Farm {
     pub(crate) fn start() -> Self {
-        let mut farm = Self { folder: TempDir::new().unwrap(), address: "127.0.0.1:0".to_owned(), orchestrator: None };
+        let mut farm = Self::not_started(Vec::new());
         farm.start_orchestrator();
         farm
+    }
+
+    /// A farm whose orchestrator is still to be started, with these flags.
+    pub(crate) fn not_started(flags: Vec<String>) -> Self {
+        let address = "127.0.0.1:0".to_owned();
+        Self { folder: TempDir::new().unwrap(), address, flags, orchestrator: None }
     }
 
     /// Starts the orchestrator on its data, and where it was before if it has been there.
     pub(crate) fn start_orchestrator(&mut self) {
         let mut command = Command::new(program("haywain-orchestrator"));
         command.args(["--listen", &self.address, "--data-dir"]).arg(self.folder.path().join("orchestrator"));
+        command.args(&self.flags);
         let orchestrator = Process::start(command, &self.folder.path().join("orchestrator.log"));
         let ready = orchestrator.wait_for_log("orchestrator ready");
         ready["listen"].as_str().unwrap().clone_into(&mut self.address);
@@ -43,13 +52,49 @@ impl Farm {
         self.orchestrator = None;
     }
 
+    /// `haywain-orchestrator token …`, and waits until tokens are asked for: what it says on standard output.
+    pub(crate) fn token(&self, arguments: &[&str]) -> String {
+        let said = self.token_before(arguments);
+        wait("the doors are shut", || {
+            let mut about = ureq::get(format!("{}/api/v1", self.url())).call().unwrap();
+            (about.body_mut().read_json::<Value>().unwrap()["asksForTokens"] == true).then_some(())
+        });
+        said
+    }
+
+    /// The same, before the orchestrator is started.
+    pub(crate) fn token_before(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(program("haywain-orchestrator"));
+        command.arg("token").args(arguments).arg("--data-dir").arg(self.folder.path().join("orchestrator"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
+    /// Where it is for those who are to meet its certificate.
+    pub(crate) fn sealed_url(&self) -> String {
+        format!("https://localhost:{}", self.address.rsplit_once(':').unwrap().1)
+    }
+
     pub(crate) fn agent(&self, name: &str, blender: &Path) -> Process {
+        self.agent_at(&self.url(), name, blender, &[], &[])
+    }
+
+    pub(crate) fn agent_at(
+        &self,
+        url: &str,
+        name: &str,
+        blender: &Path,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Process {
         let mut command = Command::new(program("haywain-agent"));
-        command.args(["--orchestrator", &self.url(), "--name", name, "--slots", "1", "--data-dir"]);
+        command.envs(variables.iter().copied()).args(flags);
+        command.args(["--orchestrator", url, "--name", name, "--slots", "1", "--data-dir"]);
         command.arg(self.folder.path().join(name)).arg("--blender").arg(blender);
         Process::start(command, &self.folder.path().join(format!("{name}.log")))
     }

@@ -75,20 +75,35 @@ fn codes_tell_who_is_at_fault() {
     assert!(ran.err.contains("404 Not Found, and no answer of Haywain's") && !ran.err.contains("<h1>"), "{ran:#?}");
 }
 
+const TOKEN: &str = "haywain_submit_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+#[test]
+fn what_is_no_token_is_not_told_on() {
+    let (home, double) = (Home::new(), idle());
+    let token = home.file("token", "hunter2");
+    let ran = home.run(&double.url(), &["jobs", "--token-file", text(&token)]).ends_with(1);
+    assert!(ran.err.contains("is no token") && !ran.err.contains("hunter2"), "{ran:#?}");
+    let output = home.command(&double.url(), &["jobs"]).env("HAYWAIN_TOKEN", "hunter2").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("HAYWAIN_TOKEN") && !said.contains("hunter2"), "{said}");
+    assert_eq!(double.asked.lock().unwrap().len(), 0);
+}
+
 #[test]
 fn a_token_is_sent_and_never_taken_as_an_argument() {
     let home = Home::new();
     let double = Double::start(|request| match request.headers.get("authorization").map(String::as_str) {
-        Some("Bearer s3cret") => answer(200, &json!({ "jobs": [] })),
-        _ => problem(401, "unauthorized"),
+        Some(shown) if shown == format!("Bearer {TOKEN}") => answer(200, &json!({ "jobs": [] })),
+        _ => problem(401, "unauthenticated"),
     });
-    home.run(&double.url(), &["jobs"]).ends_with(6);
-    let output = home.command(&double.url(), &["jobs"]).env("HAYWAIN_TOKEN", "s3cret").output().unwrap();
+    let ran = home.run(&double.url(), &["jobs"]).ends_with(6);
+    assert!(ran.err.contains("haywain login"), "{ran:#?}");
+    let output = home.command(&double.url(), &["jobs"]).env("HAYWAIN_TOKEN", TOKEN).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let token = home.file("token", "s3cret\n");
+    let token = home.file("token", format!("{TOKEN}\n"));
     home.run(&double.url(), &["jobs", "--token-file", text(&token)]).ends_with(0);
-    home.file("haywain/config.toml", format!("server = \"{}\"\ntoken = \"s3cret\"\n", double.url()));
+    home.file("haywain/config.toml", format!("server = \"{}\"\ntoken = \"{TOKEN}\"\n", double.url()));
     let mut command = home.command("", &["jobs"]);
     assert_eq!(command.env_remove("HAYWAIN_SERVER").output().unwrap().status.code(), Some(0));
-    home.run(&double.url(), &["jobs", "--token", "s3cret"]).ends_with(2);
+    home.run(&double.url(), &["jobs", "--token", TOKEN]).ends_with(2);
 }

@@ -3,6 +3,9 @@
 
 pub mod agent;
 mod body;
+mod browser;
+mod guard;
+mod pace;
 mod problem;
 mod receiving;
 mod render;
@@ -16,17 +19,22 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap;
-use axum::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
+use haywain_shared::job::JobReport;
 use haywain_shared::protocol::PREFIX;
 use haywain_shared::scene::SceneId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_http::csrf::CsrfLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::access::Caller;
+use crate::access::gate::Gate;
+use crate::access::limits::Limits;
+use crate::access::sessions::Sessions;
 use crate::blobs::Blobs;
 use crate::desk::Desk;
-use crate::store::Store;
+use crate::store::{Sight, Store};
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -35,6 +43,12 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The files.
     pub blobs: Blobs,
+    /// Who is let in.
+    pub gate: Arc<Gate>,
+    /// How often each may call, and what is under way.
+    pub limits: Arc<Limits>,
+    /// Browsers that have logged in.
+    pub sessions: Arc<Sessions>,
     /// What people want to know of scenes.
     pub desk: Arc<Desk>,
     /// The scene of jobs that name none.
@@ -47,6 +61,16 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Cancelled when the orchestrator is to stop: long polls end.
     pub stop: CancellationToken,
+}
+
+impl App {
+    /// Tells where a job's frames lie on this machine to whoever may know its folders.
+    fn tell_folder(&self, caller: &Caller, report: &mut JobReport) {
+        if caller.sight() == Sight::All {
+            let folder = self.blobs.folder_of(report.job_id, report.name.as_deref());
+            report.output_folder = Some(folder.display().to_string());
+        }
+    }
 }
 
 /// The intervals that agents are told to keep.
@@ -67,7 +91,9 @@ pub fn router(app: App) -> Router {
         .nest(PREFIX, agent::router())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(axum::middleware::map_response(harden))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), guard::guard))
+        .layer(CsrfLayer::new().with_rejection_response(browser::from_elsewhere))
+        .layer(axum::middleware::from_fn(browser::harden))
         .layer(TraceLayer::new_for_http())
         .with_state(app)
 }
@@ -78,10 +104,4 @@ async fn no_such_path(headers: HeaderMap) -> Response {
 
 async fn no_such_method(headers: HeaderMap) -> Response {
     reply::method_not_allowed(&headers)
-}
-
-/// What is served is what it says it is: no browser is to guess a page out of it.
-async fn harden(mut response: Response) -> Response {
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }

@@ -31,6 +31,12 @@ impl Failed {
         Self::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 
+    /// The system did not do what it is asked to.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+    pub(super) fn of_the_system(error: std::io::Error) -> Self {
+        Self::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+
     pub(super) fn not_found(detail: String) -> Self {
         Self::new(ProblemKind::NotFound, StatusCode::NOT_FOUND, detail)
     }
@@ -63,7 +69,12 @@ impl From<StoreError> for Failed {
             StoreError::StaleIncarnation(_) => (ProblemKind::StaleIncarnation, StatusCode::CONFLICT),
             StoreError::UnknownLease(_) => (ProblemKind::UnknownLease, StatusCode::NOT_FOUND),
             StoreError::LeaseEnded(_) => (ProblemKind::LeaseEnded, StatusCode::CONFLICT),
-            StoreError::UnknownScene(_) | StoreError::UnknownJob(_) => (ProblemKind::NotFound, StatusCode::NOT_FOUND),
+            StoreError::EnrolmentOver | StoreError::EnrolledAlready(_) | StoreError::ShutOut(_) => {
+                (ProblemKind::Forbidden, StatusCode::FORBIDDEN)
+            }
+            StoreError::UnknownScene(_) | StoreError::UnknownJob(_) | StoreError::UnknownToken(_) => {
+                (ProblemKind::NotFound, StatusCode::NOT_FOUND)
+            }
             StoreError::IllegalMove(_) => (ProblemKind::IllegalMove, StatusCode::CONFLICT),
             StoreError::KeyReused => (ProblemKind::KeyReused, StatusCode::UNPROCESSABLE_ENTITY),
             StoreError::NotInLease { .. }

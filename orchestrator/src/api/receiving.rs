@@ -1,7 +1,5 @@
 //! Receiving a large file: into a staged file, piece by piece, for as long as it comes.
 
-use std::time::Duration;
-
 use axum::body::BodyDataStream;
 use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use axum::http::{HeaderMap, StatusCode};
@@ -15,15 +13,13 @@ use crate::blobs::{BlobError, Staged};
 
 /// The largest file. It bounds what a broken client can fill the disk with, nothing else.
 pub(super) const MAX_FILE_BYTES: u64 = 1 << 40;
-/// How long an upload may stand still.
-const IDLE: Duration = Duration::from_mins(1);
 
 /// Why a file did not come whole.
 #[derive(Debug)]
 pub(super) enum Cut {
     /// More came than there should.
     TooLong,
-    /// Its line was cut, or has been still for too long.
+    /// Its line was cut, or was too slow.
     Broken(String),
     /// The orchestrator is to stop, or somebody else goes on with it.
     Stopped,
@@ -62,18 +58,17 @@ pub(super) async fn receive(
         let piece = tokio::select! {
             () = app.stop.cancelled() => return Err(Cut::Stopped),
             () = cut.cancelled() => return Err(Cut::Stopped),
-            piece = tokio::time::timeout(IDLE, pieces.next()) => piece,
+            piece = pieces.next() => piece,
         };
         match piece {
-            Ok(Some(Ok(piece))) => {
+            Some(Ok(piece)) => {
                 if staged.size_bytes() + piece.len() as u64 > limit_bytes {
                     return Err(Cut::TooLong);
                 }
                 staged.write(piece).await.map_err(Cut::Unwritten)?;
             }
-            Ok(None) => return Ok(()),
-            Ok(Some(Err(error))) => return Err(Cut::Broken(error.to_string())),
-            Err(_) => return Err(Cut::Broken(format!("nothing came for {} s", IDLE.as_secs()))),
+            None => return Ok(()),
+            Some(Err(error)) => return Err(Cut::Broken(error.to_string())),
         }
     }
 }
@@ -102,9 +97,9 @@ pub(super) async fn drain(headers: &HeaderMap, pieces: &mut BodyDataStream) {
     }
     let mut drained = 0;
     while drained < DRAINED_BYTES {
-        match tokio::time::timeout(IDLE, pieces.next()).await {
-            Ok(Some(Ok(piece))) => drained += piece.len(),
-            _ => return,
+        match pieces.next().await {
+            Some(Ok(piece)) => drained += piece.len(),
+            Some(Err(_)) | None => return,
         }
     }
 }

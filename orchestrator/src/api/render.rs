@@ -18,9 +18,10 @@ use utoipa::ToSchema;
 
 use super::body::{self, Unread};
 use super::{App, reply};
+use crate::access::Caller;
 use crate::queue::submission::{self, Submission};
 use crate::scenes::saved_by;
-use crate::store::{Idempotency, NewJob, StoreError};
+use crate::store::{Idempotency, NewJob, Sight, StoreError};
 
 /// The largest body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -158,7 +159,7 @@ enum FormatRequest {
     (status = 413, description = "The body is too large", body = String, content_type = "text/html"),
     (status = 422, description = "The key was used for another submission", body = String, content_type = "text/html"),
 ))]
-pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_body: Body) -> Response {
+pub(super) async fn submit(State(app): State<App>, caller: Caller, headers: HeaderMap, request_body: Body) -> Response {
     let read = match body::read(request_body, MAX_BODY_BYTES).await {
         Ok(read) => read,
         Err(Unread::TooLarge) => {
@@ -187,13 +188,29 @@ pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request_b
     let Submission { frames, batch_size, name, scene: _, priority, limits, options, requirements } = submission;
     let count = frames.len();
     let id = JobId::generate();
-    let job = NewJob { id, name, scene, frames, batch_size, options, requirements, priority, limits, idempotency };
+    // The orchestrator's own scene is for all to render.
+    let sight = if app.default_scene == Some(scene) { Sight::All } else { caller.sight() };
+    let owner = caller.owner();
+    let job = NewJob {
+        id,
+        owner,
+        sight,
+        name,
+        scene,
+        frames,
+        batch_size,
+        options,
+        requirements,
+        priority,
+        limits,
+        idempotency,
+    };
     if let Err(error) = saved_by::learn(scene, &app.blobs, &*app.store).await {
         return reply::failed(&headers, error.into());
     }
     match app.store.submit(job).await {
         Ok(job_id) => {
-            tracing::info!(job = %job_id, frames = count, "job accepted");
+            tracing::info!(job = %job_id, frames = count, token = owner.map(tracing::field::display), "job accepted");
             accepted(job_id)
         }
         Err(StoreError::UnknownScene(scene)) => {

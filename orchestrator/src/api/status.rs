@@ -13,6 +13,7 @@ use haywain_shared::problem::ProblemKind;
 
 use super::App;
 use super::reply::{self, Wanted};
+use crate::access::Caller;
 
 /// How long a client should wait before it asks again, in seconds.
 const RETRY_SECONDS: &str = "5";
@@ -28,6 +29,7 @@ const RETRY_SECONDS: &str = "5";
 ))]
 pub(super) async fn status(
     State(app): State<App>,
+    caller: Caller,
     job: Result<axum::extract::Path<JobId>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
@@ -38,13 +40,17 @@ pub(super) async fn status(
     };
     match report {
         Ok(Some(mut report)) => {
-            report.output_folder =
-                Some(app.blobs.folder_of(report.job_id, report.name.as_deref()).display().to_string());
+            app.tell_folder(&caller, &mut report);
             answer(&headers, &report)
         }
-        Ok(None) => reply::error(&headers, ProblemKind::NotFound, StatusCode::NOT_FOUND, "Job not found"),
+        Ok(None) => not_found(&headers),
         Err(error) => reply::failed(&headers, error.into()),
     }
+}
+
+/// The answer for a job that is not there, or not for this caller.
+pub(super) fn not_found(headers: &HeaderMap) -> Response {
+    reply::error(headers, ProblemKind::NotFound, StatusCode::NOT_FOUND, "Job not found")
 }
 
 fn answer(headers: &HeaderMap, report: &JobReport) -> Response {

@@ -36,6 +36,7 @@ pub async fn next_work(
         work.borrow_and_update();
         wishes.borrow_and_update();
         if let Some(scene) = errand(store, &seat, &ask).await? {
+            store.give_scene(ask.agent, scene).await?;
             return Ok(Some(NextWork::Inspection(scene)));
         }
         if let Some(lease) = store.lease(ask.clone()).await? {

@@ -26,7 +26,7 @@ use crate::clock::HeldClock;
 use crate::intake::{self, IntakeError};
 use crate::queue::submission::Limits;
 use crate::store::sqlite::{LeaseTimes, SqliteStore};
-use crate::store::{JobCommand, NewJob, Store, StoreError};
+use crate::store::{JobCommand, NewJob, Sight, Store, StoreError};
 
 /// Blobs that the clients have, all told: few, so that they meet.
 const BLOBS: usize = 6;
@@ -99,13 +99,13 @@ impl Farm {
         let Collector { store, blobs, .. } = &self.collector;
         match deed {
             Deed::Register(manifest) => {
-                store.keep_scene(manifest).await.unwrap();
+                store.keep_scene(manifest, Sight::All).await.unwrap();
             }
             Deed::Upload(number) => {
                 let digest = Sha256Digest::of(&content(number));
                 let mut staged = blobs.staging().begin(digest, None).await.unwrap();
                 staged.write(content(number)).await.unwrap();
-                match intake::keep(&**store, blobs, staged.finish().await.unwrap()).await {
+                match intake::keep(&**store, blobs, staged.finish().await.unwrap(), Sight::All).await {
                     Ok(_) | Err(IntakeError::Going(_)) => {}
                     Err(error) => panic!("{error}"),
                 }
@@ -113,6 +113,8 @@ impl Farm {
             Deed::Submit(manifest) => {
                 let job = NewJob {
                     id: JobId::generate(),
+                    owner: None,
+                    sight: Sight::All,
                     name: None,
                     scene: manifest.id(),
                     frames: FrameList::of_range(FrameRange::new(1.try_into().unwrap(), 2.try_into().unwrap()).unwrap()),
@@ -155,7 +157,7 @@ impl Farm {
         let mut live = 0;
         for job in jobs {
             let Some(report) = store.job(*job).await.unwrap() else { continue };
-            let scene = store.scene_report(report.scene).await.unwrap();
+            let scene = store.scene_report(report.scene, Sight::All).await.unwrap();
             assert_eq!(scene.missing_blobs, [], "job {job} needs them");
             for file in scene.manifest.files {
                 assert!(blobs.size_of(file.sha256).await.is_ok(), "job {job} needs {}", file.path);

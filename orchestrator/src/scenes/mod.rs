@@ -16,7 +16,7 @@ use self::kind::said;
 pub use self::project::ProjectFault;
 use crate::blobs::{BlobError, Blobs, Whole};
 use crate::intake::{self, IntakeError};
-use crate::store::{BlobStanding, KeptScene, Store, StoreError};
+use crate::store::{BlobStanding, KeptScene, Sight, Store, StoreError};
 
 /// Why a scene can't be taken in.
 #[derive(Debug, thiserror::Error)]
@@ -96,20 +96,22 @@ pub async fn take_in(path: &Path, blobs: &Blobs, store: &dyn Store) -> Result<Sc
             // What counts is what was copied: the file may have been saved anew meanwhile.
             let whole = blobs.stage_copy(path).await?;
             let blob = (whole.digest(), whole.size_bytes());
-            intake::keep(store, blobs, whole).await?;
+            intake::keep(store, blobs, whole, Sight::All).await?;
             blob
         }
     };
-    Ok(store.keep_scene(Manifest::of_one_file(name, blob.1, blob.0)).await?.report.scene_id)
+    Ok(store.keep_scene(Manifest::of_one_file(name, blob.1, blob.0), Sight::All).await?.report.scene_id)
 }
 
-/// Takes in a file that has come from a client: a .blend, or a project in a zip file, in which `entry` is what is rendered.
+/// Takes in a file that has come from a client: a .blend, or a project in a zip file, in which `entry` is what is
+/// rendered. `sight` is of whoever has sent it.
 pub async fn take_in_upload(
     name: RelativePath,
     entry: Option<RelativePath>,
     whole: Whole,
     blobs: &Blobs,
     store: &dyn Store,
+    sight: Sight,
 ) -> Result<KeptScene, SceneError> {
     let head = head_of(&whole, &name)?;
     let manifest = match FileKind::of(&head) {
@@ -119,11 +121,11 @@ pub async fn take_in_upload(
         }
         FileKind::Blend => {
             let manifest = Manifest::of_one_file(name, whole.size_bytes(), whole.digest());
-            intake::keep(store, blobs, whole).await?;
+            intake::keep(store, blobs, whole, sight).await?;
             manifest
         }
         FileKind::Zip => {
-            let manifest = project::take_in(&name, entry, &whole, blobs, store).await;
+            let manifest = project::take_in(&name, entry, &whole, blobs, store, sight).await;
             whole.discard();
             manifest?
         }
@@ -132,7 +134,7 @@ pub async fn take_in_upload(
             return Err(SceneError::NeitherBlendNorZip { name: name.to_string(), kind });
         }
     };
-    Ok(store.keep_scene(manifest).await?)
+    Ok(store.keep_scene(manifest, sight).await?)
 }
 
 fn head_of(whole: &Whole, name: &RelativePath) -> Result<Vec<u8>, SceneError> {

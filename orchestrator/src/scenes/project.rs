@@ -15,7 +15,7 @@ use zip::result::ZipError;
 use super::SceneError;
 use crate::blobs::{Blobs, Staged, Whole};
 use crate::intake;
-use crate::store::Store;
+use crate::store::{Sight, Store};
 
 mod contents;
 
@@ -42,6 +42,7 @@ pub(super) async fn take_in(
     whole: &Whole,
     blobs: &Blobs,
     store: &dyn Store,
+    sight: Sight,
 ) -> Result<Manifest, SceneError> {
     let refused = |fault| SceneError::Project { name: name.to_string(), fault };
     let reader = whole.reader().map_err(|source| refused(ProjectFault::Unreadable(source.to_string())))?;
@@ -52,7 +53,7 @@ pub(super) async fn take_in(
     let thread = tokio::task::spawn_blocking(move || unpack(archive, &files, &sender));
     let mut files = Vec::with_capacity(contents.files.len());
     for listed in &contents.files {
-        let Some(file) = store_next(&mut unpacked, listed, blobs, store).await? else { break };
+        let Some(file) = store_next(&mut unpacked, listed, blobs, store, sight).await? else { break };
         files.push(file);
     }
     drop(unpacked);
@@ -67,6 +68,7 @@ async fn store_next(
     listed: &Listed,
     blobs: &Blobs,
     store: &dyn Store,
+    sight: Sight,
 ) -> Result<Option<SceneFile>, SceneError> {
     let mut staged: Staged = blobs.staging().begin_unnamed().await?;
     loop {
@@ -81,7 +83,7 @@ async fn store_next(
     }
     let whole = staged.finish().await?;
     let file = SceneFile { path: listed.path.clone(), size_bytes: whole.size_bytes(), sha256: whole.digest() };
-    intake::keep(store, blobs, whole).await?;
+    intake::keep(store, blobs, whole, sight).await?;
     Ok(Some(file))
 }
 

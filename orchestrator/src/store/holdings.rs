@@ -5,6 +5,8 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::ids::JobId;
 use haywain_shared::scene::{SceneId, SceneReport};
 
+use super::Sight;
+
 /// A scene that was registered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptScene {
@@ -35,6 +37,8 @@ pub struct SceneEntry {
 /// Which scenes are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SceneFilter {
+    /// Only those that somebody may see.
+    pub sight: Sight,
     /// Only those that come after this one in the list.
     pub before: Option<SceneId>,
     /// At most this many.

@@ -4,6 +4,7 @@
 //! What a call has answered `Ok` to is on disk. Renewals are the exception: they live in memory, and a restart gives every
 //! live lease a full TTL instead.
 
+mod admission;
 #[cfg(test)]
 #[macro_use]
 mod conformance;
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use haywain_shared::blender_version::Release;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
+use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId, TokenId};
 use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::path::RelativePath;
@@ -27,6 +28,7 @@ use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use tokio::sync::watch;
 
+pub use self::admission::{Admission, Admissions, Enrolment, NewToken, Pass, Sight, Thing, TokenReport, TokenStanding};
 pub use self::holdings::{BlobStanding, Erased, KeptScene, Novelty, RemovedJob, SceneEntry, SceneFilter, SomePaths};
 pub use self::words::*;
 use crate::blobs::JobFiles;
@@ -106,6 +108,23 @@ pub enum StoreError {
     /// The key stands for another submission.
     #[error("the Idempotency-Key was used for another submission before: choose a new one for a new job")]
     KeyReused,
+    /// No such token was ever made.
+    #[error("there is no token {0}")]
+    UnknownToken(TokenId),
+    /// The enrolment token lets no more agents in.
+    #[error("this enrolment token is used up, expired or revoked: ask for another one")]
+    EnrolmentOver,
+    /// The agent has a token of its own.
+    #[error(
+        "agent {0} is enrolled already and goes by its own token, which is in its data folder; if that is lost, \
+         revoke it, or give the agent a new data folder"
+    )]
+    EnrolledAlready(AgentId),
+    /// The token that the agent has drawn is no good any more.
+    #[error(
+        "agent {0} has been shut out: its token was revoked. To let it in again, delete the file \"token\" in its data folder"
+    )]
+    ShutOut(AgentId),
     /// A change that would have broken the queue's own rules: a bug. Nothing was changed.
     #[error("the queue refused a change that would have broken it: {0}")]
     Inconsistent(String),
@@ -116,16 +135,17 @@ pub enum StoreError {
 
 /// What the queue keeps, and what may be done with it.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Admissions {
     /// Keeps a scene's manifest and touches it; from then on its blobs, present or missing, are not collected. Keeping it
-    /// again is fine.
-    async fn keep_scene(&self, manifest: Manifest) -> Result<KeptScene, StoreError>;
+    /// again is fine. Whoever keeps it sees it from then on.
+    async fn keep_scene(&self, manifest: Manifest, sight: Sight) -> Result<KeptScene, StoreError>;
 
     /// The manifest of a scene.
     async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError>;
 
-    /// A scene as it stands: what of it is here.
-    async fn scene_report(&self, scene: SceneId) -> Result<SceneReport, StoreError>;
+    /// A scene as it stands: what of it is here, and was sent by the one who asks. What was found in it is told to those who have
+    /// sent all of it.
+    async fn scene_report(&self, scene: SceneId, sight: Sight) -> Result<SceneReport, StoreError>;
 
     /// Scenes, the latest touched first.
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError>;
@@ -261,8 +281,8 @@ pub trait Store: Send + Sync + 'static {
     /// The agents that are known, by name.
     async fn agents(&self) -> Result<Vec<AgentReport>, StoreError>;
 
-    /// Events after `after`, oldest first: at most `limit`.
-    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
+    /// Events after `after` that are in sight, oldest first: at most `limit`.
+    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Vec<Event>, StoreError>;
 
     /// The number of the latest event.
     async fn latest_event(&self) -> Result<u64, StoreError>;

@@ -7,7 +7,7 @@ use haywain_shared::devices::DeviceKind;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
-use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
+use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId, TokenId};
 use haywain_shared::job::{JobState, RecordedFrame};
 use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
@@ -18,6 +18,7 @@ use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
 use serde::{Deserialize, Serialize};
 
+use super::Sight;
 use crate::queue::submission::Limits;
 
 /// A job to be queued.
@@ -25,6 +26,10 @@ use crate::queue::submission::Limits;
 pub struct NewJob {
     /// Its id, drawn by the caller.
     pub id: JobId,
+    /// The token that it comes by.
+    pub owner: Option<TokenId>,
+    /// Whose scenes it may be made of.
+    pub sight: Sight,
     /// What people call it.
     pub name: Option<String>,
     /// Its scene.
@@ -282,6 +287,8 @@ pub enum AgentCommand {
 /// Which jobs are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobFilter {
+    /// Only those that somebody may see.
+    pub sight: Sight,
     /// Only those in this state.
     pub state: Option<JobState>,
     /// Only those older than this one.

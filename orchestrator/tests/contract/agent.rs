@@ -77,6 +77,20 @@ impl Agent {
         post("/register", &body).send(self.to)
     }
 
+    /// How an agent asks to be known, by a token of its own.
+    pub(crate) fn introduction(&self, name: &str, own: &str) -> Request {
+        let body = json!({
+            "agentId": self.id,
+            "incarnation": self.incarnation,
+            "name": name,
+            "slots": 1,
+            "machine": {"os": "Debian 13", "arch": "x86_64", "logicalCores": 8, "memoryBytes": 16_000_000_000_u64},
+            "blenders": [{"version": "3.4.1", "kind": "program"}],
+            "tokenSha256": sha256(own.as_bytes()),
+        });
+        post("/register", &body)
+    }
+
     pub(crate) fn lease_request(&self, request: &str) -> Request {
         let body = json!({"agentId": self.id, "incarnation": self.incarnation, "requestId": request, "memoryAvailableBytes": 8_000_000_000_u64});
         post("/lease", &body)

@@ -141,7 +141,7 @@ fn a_body_over_the_limit_gets_its_413_however_large_it_is() {
         problem.assert_problem(413, "urn:haywain:too-large");
     }
     let mut chunked = Wire::connect(farm.address);
-    chunked.send(b"POST /render HTTP/1.1\r\nHost: farm\r\nTransfer-Encoding: chunked\r\n\r\n");
+    chunked.send(b"POST /render HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     let chunk = format!("{:x}\r\n{}\r\n", 40_000, padded(r#"{"from":1,"to":20}"#, 40_000));
     chunked.send(format!("{chunk}{chunk}0\r\n\r\n").as_bytes());
     assert_too_large(&chunked.answer());

@@ -4,15 +4,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "all of it is test code, helpers included")]
 
+mod access;
 mod agent;
+mod apart;
 mod bad_input;
 mod blobs;
+mod browser;
 mod control;
 mod downloads;
 mod durability;
+mod enrolment;
 mod hostile;
 mod inspections;
 mod leases;
+mod limits;
 mod lives;
 mod program;
 mod render;
@@ -20,6 +25,7 @@ mod retention;
 mod scenes;
 mod server;
 mod status;
+mod tokens;
 mod uploads;
 mod wire;
 mod zips;

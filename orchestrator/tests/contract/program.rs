@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::agent::{agent_id, post, request_id};
 use crate::bad_input::BAD_BODIES;
 use crate::server::{Farm, Folder};
+use crate::tokens::new_token;
 use crate::wire::{DEADLINE, Request, Wire, eventually};
 
 /// The program, with nothing of the tester's own settings in sight, and some free port to listen on.
@@ -215,6 +216,29 @@ fn bad_input_is_no_error_of_the_program_s() {
         }
     }
     let _ = program.child.kill();
+}
+
+#[test]
+fn no_token_comes_into_the_log() {
+    let folder = Folder::new();
+    let token = new_token(&folder, &["--name", "ann", "--role", "operate"]);
+    let mut command = program(&folder);
+    command.args(["--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"]).arg(folder.data());
+    command.env("HAYWAIN_LOG", "trace");
+    let mut program = Running::start(&mut command);
+    let address: SocketAddr = program.logged("orchestrator ready")["listen"].as_str().unwrap().parse().unwrap();
+    let unknown = token.replacen("operate_", "submit_", 1);
+    for (token, status) in [(&token, 200), (&unknown, 401)] {
+        assert_eq!(Request::get("/api/v1/jobs").bearer(token).send(address).status, status);
+        let login = Request::post("/api/v1/session", json!({ "token": token }).to_string()).send(address);
+        assert_eq!(login.status, if status == 200 { 204 } else { 401 });
+    }
+    program.kill();
+    let secret = token.strip_prefix("haywain_operate_").unwrap();
+    let lines: Vec<_> = program.lines.iter().collect();
+    assert!(lines.iter().any(|line| line.contains("/api/v1/session")), "it logs that much");
+    let found: Vec<_> = lines.iter().filter(|line| line.contains(secret)).collect();
+    assert_eq!(found, Vec::<&String>::new());
 }
 
 #[test]

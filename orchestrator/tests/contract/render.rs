@@ -109,15 +109,17 @@ fn the_most_frames_that_are_allowed_are_allowed() {
 #[test]
 fn the_request_may_be_written_in_every_way_that_http_allows() {
     let farm = Farm::start();
-    let chunked = "POST /render HTTP/1.1\r\nHost: farm\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+    let chunked = "POST /render HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
                    7\r\n{\"from\"\r\nb;hint=1\r\n:1,\"to\":20}\r\n0\r\n\r\n";
     let lower =
-        format!("POST /render HTTP/1.1\r\nhost:farm\r\nconnection:close\r\ncontent-length:{}\r\n\r\n{BODY}", 18);
-    let upper =
-        format!("POST /render HTTP/1.1\r\nHOST: farm\r\nCONNECTION: close\r\nCONTENT-LENGTH: {}\r\n\r\n{BODY}", 18);
+        format!("POST /render HTTP/1.1\r\nhost:localhost\r\nconnection:close\r\ncontent-length:{}\r\n\r\n{BODY}", 18);
+    let upper = format!(
+        "POST /render HTTP/1.1\r\nhost: localhost\r\nCONNECTION: close\r\nCONTENT-LENGTH: {}\r\n\r\n{BODY}",
+        18
+    );
     let old = format!("POST /render HTTP/1.0\r\nContent-Length: {}\r\n\r\n{BODY}", 18);
     let absolute = format!(
-        "POST http://farm/render?night=1 HTTP/1.1\r\nHost: farm\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{BODY}",
+        "POST http://localhost/render?night=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{BODY}",
         18
     );
     for request in [chunked, &lower, &upper, &old, &absolute] {
@@ -163,8 +165,9 @@ fn a_client_that_goes_away_in_mid_body_leaves_no_job() {
     let farm = Farm::start();
     let agent = Agent::registered(&farm, "barn");
     // What has arrived would be a whole job.
-    let unfinished = format!("POST /render HTTP/1.1\r\nHost: farm\r\nContent-Length: 100\r\n\r\n{BODY}");
-    let chunk = format!("POST /render HTTP/1.1\r\nHost: farm\r\nTransfer-Encoding: chunked\r\n\r\n12\r\n{BODY}\r\n");
+    let unfinished = format!("POST /render HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{BODY}");
+    let chunk =
+        format!("POST /render HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n12\r\n{BODY}\r\n");
     for request in [unfinished, chunk] {
         let mut gone = Wire::connect(farm.address);
         gone.send(request.as_bytes());

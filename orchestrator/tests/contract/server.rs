@@ -14,6 +14,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::tokens::new_token;
 use crate::wire::{Answer, DEADLINE, Request};
 
 /// A folder with a scene in it, and room for an orchestrator's data.
@@ -73,6 +74,15 @@ impl Farm {
     pub(crate) fn on(folder: Folder) -> Self {
         let scene = folder.scene();
         Self::with(folder, json!({ "scene": scene }))
+    }
+
+    /// One that asks for tokens: `keys` are the roles and names of those who have one.
+    pub(crate) fn with_keys<const N: usize>(keys: [(&str, &str); N], settings: Value) -> (Self, [String; N]) {
+        let folder = Folder::new();
+        let tokens = keys.map(|(role, name)| new_token(&folder, &["--role", role, "--name", name]));
+        let mut settings = settings;
+        settings["scene"] = folder.scene().display().to_string().into();
+        (Self::with(folder, settings), tokens)
     }
 
     /// One with these settings; it listens on some free port.
@@ -148,7 +158,9 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 async fn start(mut settings: Value, data: &Path) -> anyhow::Result<Orchestrator> {
-    settings["listen"] = "127.0.0.1:0".into();
+    if settings["listen"].is_null() {
+        settings["listen"] = "127.0.0.1:0".into();
+    }
     let settings: Settings = serde_json::from_value(settings)?;
     Orchestrator::start(&settings, data).await
 }

@@ -19,7 +19,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(method: &str, path: &str) -> Self {
-        Self { head: format!("{method} {path} HTTP/1.1\r\nHost: farm\r\n"), body: Vec::new() }
+        Self { head: format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n"), body: Vec::new() }
     }
 
     pub(crate) fn get(path: &str) -> Self {
@@ -33,6 +33,11 @@ impl Request {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         write!(self.head, "{name}: {value}\r\n").unwrap();
         self
+    }
+
+    /// From the bearer of a token.
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
     }
 
     pub(crate) fn accept_json(self) -> Self {
@@ -173,6 +178,12 @@ impl Wire {
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.more() {}
         std::mem::take(&mut self.read)
+    }
+
+    /// Whether anything has come.
+    pub(crate) fn has_come(&mut self) -> bool {
+        self.stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        !self.read.is_empty() || self.stream.peek(&mut [0; 1]).is_ok()
     }
 
     /// Nothing comes for a while: the answer is held back.

@@ -16,7 +16,10 @@ const SILENCE: Duration = Duration::from_mins(2);
 pub(super) fn upload(to: SocketAddr, path: &str, piece: &[u8], size_bytes: u64) -> anyhow::Result<Duration> {
     let mut stream = connect(to)?;
     let start = Instant::now();
-    write!(stream, "PUT {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nContent-Length: {size_bytes}\r\n\r\n")?;
+    write!(
+        stream,
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {size_bytes}\r\n\r\n"
+    )?;
     write_again_and_again(piece, size_bytes, &mut stream).with_context(|| format!("PUT {path}"))?;
     expect(&mut BufReader::new(stream), "201", path)?;
     Ok(start.elapsed())
@@ -26,7 +29,7 @@ pub(super) fn upload(to: SocketAddr, path: &str, piece: &[u8], size_bytes: u64) 
 pub(super) fn download(from: SocketAddr, path: &str, size_bytes: u64) -> anyhow::Result<Duration> {
     let mut stream = connect(from)?;
     let start = Instant::now();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = BufReader::with_capacity(PIECE_BYTES, stream);
     expect(&mut answer, "200", path)?;
     let mut piece = vec![0; PIECE_BYTES];

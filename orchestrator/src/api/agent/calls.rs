@@ -8,15 +8,19 @@ use haywain_shared::protocol::{
     FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, MAX_CACHED,
     RegisterAnswer, RegisterRequest, ReleaseRequest, Work,
 };
+use haywain_shared::token::Role;
 
+use super::FromAgent;
+use crate::access::Caller;
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
 use crate::queue::waiting::{NextWork, next_work};
-use crate::store::{AgentFacts, Beat, Failure, LeaseAsk, Registration};
+use crate::store::{AgentFacts, Beat, Enrolment, Failure, LeaseAsk, Pass, Registration};
 
 pub(super) async fn register(
     State(app): State<App>,
-    Json(request): Json<RegisterRequest>,
+    caller: Caller,
+    FromAgent(request): FromAgent<RegisterRequest>,
 ) -> Result<Json<RegisterAnswer>, Failed> {
     let blenders: Vec<_> = request.blenders.iter().map(|blender| blender.build.version.as_str()).collect();
     tracing::info!(agent = %request.agent_id, name = request.name, slots = request.slots, ?blenders, "agent registered");
@@ -31,7 +35,15 @@ pub(super) async fn register(
             abilities: request.abilities,
         },
     };
-    app.store.register(registration).await?;
+    match (caller, request.token_sha256) {
+        (Caller::Bearer(Pass { role: Role::Enrol, token: by, .. }), Some(own)) => {
+            app.store.enrol(Enrolment { by, own }, registration).await?;
+        }
+        (Caller::Bearer(Pass { role: Role::Enrol, .. }), None) => {
+            return Err(Failed::invalid("an agent that enrols sends the digest of its own token".to_owned()));
+        }
+        (Caller::Anybody | Caller::Stranger | Caller::Bearer(_), _) => app.store.register(registration).await?,
+    }
     app.desk.gone(request.agent_id, "it was started anew while it looked at the scene");
     let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Ok(Json(RegisterAnswer {
@@ -41,7 +53,10 @@ pub(super) async fn register(
     }))
 }
 
-pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseRequest>) -> Result<Response, Failed> {
+pub(super) async fn lease(
+    State(app): State<App>,
+    FromAgent(request): FromAgent<LeaseRequest>,
+) -> Result<Response, Failed> {
     if request.cached.len() > MAX_CACHED {
         return Err(Failed::invalid(format!("cached names at most {MAX_CACHED} scenes, not {}", request.cached.len())));
     }
@@ -72,7 +87,7 @@ pub(super) async fn lease(State(app): State<App>, Json(request): Json<LeaseReque
 
 pub(super) async fn heartbeat(
     State(app): State<App>,
-    Json(request): Json<HeartbeatRequest>,
+    FromAgent(request): FromAgent<HeartbeatRequest>,
 ) -> Result<Json<HeartbeatAnswer>, Failed> {
     let beat = Beat {
         agent: request.agent_id,
@@ -110,7 +125,10 @@ pub(super) async fn complete(State(app): State<App>, Path(lease): Path<LeaseId>)
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn leave(State(app): State<App>, Json(request): Json<LeaveRequest>) -> Result<StatusCode, Failed> {
+pub(super) async fn leave(
+    State(app): State<App>,
+    FromAgent(request): FromAgent<LeaveRequest>,
+) -> Result<StatusCode, Failed> {
     tracing::info!(agent = %request.agent_id, "agent leaves");
     app.store.leave(request.agent_id, request.incarnation).await?;
     app.desk.gone(request.agent_id, "it was stopped while it looked at the scene");

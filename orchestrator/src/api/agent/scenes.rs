@@ -8,6 +8,7 @@ use haywain_shared::inspection::Inspection;
 use haywain_shared::protocol::InspectionFailureReport;
 use haywain_shared::scene::{Manifest, SceneId};
 
+use super::FromAgent;
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
 use crate::api::v1::blobs;
@@ -30,7 +31,7 @@ pub(super) async fn inspected(
 pub(super) async fn not_inspected(
     State(app): State<App>,
     Path(scene): Path<SceneId>,
-    Json(report): Json<InspectionFailureReport>,
+    FromAgent(report): FromAgent<InspectionFailureReport>,
 ) -> StatusCode {
     let InspectionFailureReport { agent_id: agent, failure } = report;
     tracing::warn!(%scene, %agent, cause = %failure.cause, reason = failure.message, "scene not inspected");

@@ -8,13 +8,14 @@ use axum::response::{IntoResponse as _, Response};
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::problem::{Problem, ProblemKind};
 
+use crate::access::Caller;
 use crate::api::App;
 use crate::api::problem::{Failed, Path};
 use crate::api::receiving::{self, Cut, MAX_FILE_BYTES};
 use crate::api::served::{self, NoBytes, Stored, Wanted};
 use crate::blobs::{BlobError, Staged};
 use crate::intake::{self, Arrival};
-use crate::store::BlobStanding;
+use crate::store::{BlobStanding, Sight, Thing};
 
 /// How much of a blob is held that was cut off. It is where its sender goes on.
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -27,12 +28,19 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
     (status = 404, description = "It is not here",
         headers(("Upload-Offset" = u64, description = "How many of its bytes are held: the place to go on from"))),
 ))]
-pub(super) async fn head(State(app): State<App>, Path(blob): Path<Sha256Digest>) -> Result<Response, Failed> {
-    if let BlobStanding::Stored { size_bytes } = app.store.blob(blob).await? {
+pub(super) async fn head(
+    State(app): State<App>,
+    caller: Caller,
+    Path(blob): Path<Sha256Digest>,
+) -> Result<Response, Failed> {
+    let sight = caller.sight();
+    if let BlobStanding::Stored { size_bytes } = app.store.blob(blob).await?
+        && app.store.sees(sight, Thing::Blob(blob)).await?
+    {
         app.store.touch_blob(blob).await?;
         return Ok(served::answer(&stored(blob, size_bytes), &Wanted::Whole, None::<NoBytes>));
     }
-    let held_bytes = app.blobs.staging().held(blob).await;
+    let held_bytes = app.blobs.staging().held(berth_of(blob, sight)).await;
     Ok(at_offset(StatusCode::NOT_FOUND.into_response(), held_bytes))
 }
 
@@ -100,6 +108,7 @@ const fn stored(blob: Sha256Digest, size_bytes: u64) -> Stored {
 ))]
 pub(super) async fn put(
     State(app): State<App>,
+    caller: Caller,
     Path(blob): Path<Sha256Digest>,
     headers: HeaderMap,
     body: Body,
@@ -108,7 +117,7 @@ pub(super) async fn put(
     let tasks = app.tasks.clone();
     let work = async move {
         let mut pieces = body.into_data_stream();
-        let answer = take_in(&app, blob, &headers, &mut pieces).await;
+        let answer = take_in(&app, caller.sight(), blob, &headers, &mut pieces).await;
         receiving::drain(&headers, &mut pieces).await;
         answer
     };
@@ -117,24 +126,29 @@ pub(super) async fn put(
 
 async fn take_in(
     app: &App,
+    sight: Sight,
     blob: Sha256Digest,
     headers: &HeaderMap,
     pieces: &mut BodyDataStream,
 ) -> Result<Response, Failed> {
     receiving::check_length(headers)?;
     let part = Part::of(headers).map_err(Failed::invalid)?;
-    match app.store.blob(blob).await? {
-        BlobStanding::Missing => {}
-        BlobStanding::Going => return Err(intake::IntakeError::Going(blob).into()),
-        BlobStanding::Stored { .. } => {
-            app.store.touch_blob(blob).await?;
-            return Ok(StatusCode::OK.into_response());
+    // Who has not sent it before sends all of it, also when it is here: else its digest would be as good as its content.
+    if app.store.sees(sight, Thing::Blob(blob)).await? {
+        match app.store.blob(blob).await? {
+            BlobStanding::Missing => {}
+            BlobStanding::Going => return Err(intake::IntakeError::Going(blob).into()),
+            BlobStanding::Stored { .. } => {
+                app.store.touch_blob(blob).await?;
+                return Ok(StatusCode::OK.into_response());
+            }
         }
     }
+    let berth = berth_of(blob, sight);
     let staging = app.blobs.staging();
     let mut staged = match part {
-        Part::Whole { total_bytes } => staging.begin(blob, total_bytes).await?,
-        Part::Rest { first, .. } => match staging.resume(blob, first).await? {
+        Part::Whole { total_bytes } => staging.begin(berth, total_bytes).await?,
+        Part::Rest { first, .. } => match staging.resume(berth, first).await? {
             Ok(staged) => staged,
             Err(other) => {
                 let text = format!("{} bytes of the blob are held, not {first}: go on from there", other.held_bytes);
@@ -162,12 +176,21 @@ async fn take_in(
         return Err(Failed::new(ProblemKind::DigestMismatch, StatusCode::UNPROCESSABLE_ENTITY, text));
     }
     let size_bytes = whole.size_bytes();
-    let arrival = intake::keep(&*app.store, &app.blobs, whole).await?;
+    let arrival = intake::keep(&*app.store, &app.blobs, whole, sight).await?;
     tracing::info!(%blob, size_bytes, ?arrival, "blob received");
     Ok(match arrival {
         Arrival::New => StatusCode::CREATED.into_response(),
         Arrival::Known => StatusCode::OK.into_response(),
     })
+}
+
+/// What an upload is called while it comes in. Only whoever has begun it can go on with it: the last byte of a file that
+/// another has sent would else be as good as all of it.
+fn berth_of(blob: Sha256Digest, sight: Sight) -> Sha256Digest {
+    match sight {
+        Sight::Token(token) => Sha256Digest::of(&[&token.as_bytes()[..], blob.as_bytes()].concat()),
+        Sight::All | Sight::Nobodys | Sight::Agent(_) => blob,
+    }
 }
 
 /// What came is kept for whoever goes on, unless it can't be any of the blob.

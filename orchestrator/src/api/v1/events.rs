@@ -18,9 +18,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
+use crate::access::Caller;
 use crate::api::App;
 use crate::api::problem::{Failed, Query};
-use crate::store::Store;
+use crate::store::{Sight, Store};
 
 /// The header by which a browser says which event it saw last.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -45,6 +46,7 @@ pub(super) struct Start {
 ))]
 pub(super) async fn stream(
     State(app): State<App>,
+    caller: Caller,
     Query(start): Query<Start>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>> + use<>>, Failed> {
@@ -53,8 +55,14 @@ pub(super) async fn stream(
         Some(after) => after,
         None => app.store.latest_event().await?,
     };
-    let watcher =
-        Watcher { news: app.store.events_made(), store: app.store, stop: app.stop, after, read: VecDeque::new() };
+    let watcher = Watcher {
+        news: app.store.events_made(),
+        store: app.store,
+        stop: app.stop,
+        sight: caller.sight(),
+        after,
+        read: VecDeque::new(),
+    };
     let events = stream::unfold(watcher, |mut watcher| async {
         let event = watcher.next().await?;
         let sent = Sent::default().id(event.id.to_string()).json_data(&event).unwrap_or_default();
@@ -68,6 +76,8 @@ struct Watcher {
     store: Arc<dyn Store>,
     news: watch::Receiver<()>,
     stop: CancellationToken,
+    /// Whose events it may see.
+    sight: Sight,
     /// The last event that was read.
     after: u64,
     /// Read, and not sent yet.
@@ -82,7 +92,7 @@ impl Watcher {
                 return Some(event);
             }
             self.news.borrow_and_update();
-            let events = self.store.events(self.after, PAGE).await;
+            let events = self.store.events(self.after, PAGE, self.sight).await;
             self.read = events.inspect_err(|error| tracing::error!(%error, "reading events")).ok()?.into();
             if let Some(last) = self.read.back() {
                 self.after = last.id;

@@ -10,9 +10,11 @@ use haywain_shared::job::AgentState;
 use haywain_shared::problem::{Problem, ProblemKind};
 use haywain_shared::scene::SceneId;
 
+use crate::access::Caller;
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
 use crate::desk::{FailedTry, Standing};
+use crate::store::Sight;
 
 /// When somebody who waits is to ask again, in seconds.
 const RETRY_SECONDS: &str = "1";
@@ -31,14 +33,23 @@ const RETRY_SECONDS: &str = "1";
     (status = 409, description = "Files of it have not come yet", body = Problem,
         content_type = "application/problem+json"),
 ))]
-pub(super) async fn ask(State(app): State<App>, Path(scene): Path<SceneId>) -> Result<Response, Failed> {
+pub(super) async fn ask(
+    State(app): State<App>,
+    caller: Caller,
+    Path(scene): Path<SceneId>,
+) -> Result<Response, Failed> {
+    let sight = caller.sight();
+    if sight != Sight::All {
+        // Nobody joins the wish of another for a scene that is not theirs.
+        app.store.scene_report(scene, sight).await?;
+    }
     let agents = app.store.agents().await?;
     let states = agents.iter().map(|agent| (agent.agent_id, agent.state)).collect();
     // Who asks again and again does not make the whole scene be read each time.
     let standing = if let Some(standing) = app.desk.ask_again(scene, &states) {
         standing
     } else {
-        let report = app.store.scene_report(scene).await?;
+        let report = app.store.scene_report(scene, sight).await?;
         if let Some(inspection) = report.inspection {
             let known = InspectionStanding::Known { inspection: Box::new(inspection) };
             return Ok((StatusCode::OK, Json(known)).into_response());

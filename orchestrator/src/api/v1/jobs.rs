@@ -10,6 +10,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{limit, must_exist};
+use crate::access::Caller;
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path, Query};
 use crate::store::{JobCommand, JobFilter, StoreError};
@@ -55,16 +56,16 @@ pub(super) struct Priority {
     priority: i32,
 }
 
-async fn report(app: &App, job: JobId) -> Result<Json<JobReport>, Failed> {
+async fn report(app: &App, caller: &Caller, job: JobId) -> Result<Json<JobReport>, Failed> {
     let mut report = app.store.job(job).await?.ok_or(StoreError::UnknownJob(job))?;
-    report.output_folder = Some(app.blobs.folder_of(job, report.name.as_deref()).display().to_string());
+    app.tell_folder(caller, &mut report);
     Ok(Json(report))
 }
 
-async fn control(app: &App, job: JobId, command: JobCommand) -> Result<Json<JobReport>, Failed> {
+async fn control(app: &App, caller: &Caller, job: JobId, command: JobCommand) -> Result<Json<JobReport>, Failed> {
     tracing::info!(%job, ?command, "job controlled");
     app.store.control_job(job, command).await?;
-    report(app, job).await
+    report(app, caller, job).await
 }
 
 /// Jobs, youngest first
@@ -72,8 +73,13 @@ async fn control(app: &App, job: JobId, command: JobCommand) -> Result<Json<JobR
     (status = 200, description = "A page of jobs", body = JobPage),
     (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(State(app): State<App>, Query(query): Query<JobQuery>) -> Result<Json<JobPage>, Failed> {
-    let filter = JobFilter { state: query.state, before: query.before, limit: limit(query.limit)? };
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<JobQuery>,
+) -> Result<Json<JobPage>, Failed> {
+    let sight = caller.sight();
+    let filter = JobFilter { sight, state: query.state, before: query.before, limit: limit(query.limit)? };
     Ok(Json(JobPage { jobs: app.store.jobs(filter).await? }))
 }
 
@@ -83,8 +89,12 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<JobQuery>) 
     (status = 400, description = "That is no id", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn one(State(app): State<App>, Path(job): Path<JobId>) -> Result<Json<JobReport>, Failed> {
-    report(&app, job).await
+pub(super) async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Path(job): Path<JobId>,
+) -> Result<Json<JobReport>, Failed> {
+    report(&app, &caller, job).await
 }
 
 /// Declares a handler for a move that needs nothing but the job.
@@ -98,8 +108,8 @@ macro_rules! moves {
             (status = 409, description = "The job is not in a state in which that can be done", body = Problem,
                 content_type = "application/problem+json"),
         ))]
-        pub(super) async fn $name(State(app): State<App>, Path(job): Path<JobId>) -> Result<Json<JobReport>, Failed> {
-            control(&app, job, $command).await
+        pub(super) async fn $name(State(app): State<App>, caller: Caller, Path(job): Path<JobId>) -> Result<Json<JobReport>, Failed> {
+            control(&app, &caller, job, $command).await
         }
     )*};
 }
@@ -127,10 +137,11 @@ moves! {
 ))]
 pub(super) async fn rerender(
     State(app): State<App>,
+    caller: Caller,
     Path(job): Path<JobId>,
     Json(wanted): Json<Rerender>,
 ) -> Result<Json<JobReport>, Failed> {
-    control(&app, job, JobCommand::Rerender(wanted.frames)).await
+    control(&app, &caller, job, JobCommand::Rerender(wanted.frames)).await
 }
 
 /// Changes how urgent a job is
@@ -145,13 +156,14 @@ pub(super) async fn rerender(
 ))]
 pub(super) async fn priority(
     State(app): State<App>,
+    caller: Caller,
     Path(job): Path<JobId>,
     Json(wanted): Json<Priority>,
 ) -> Result<Json<JobReport>, Failed> {
     if !(-MAX_PRIORITY..=MAX_PRIORITY).contains(&wanted.priority) {
         return Err(Failed::invalid(format!("priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}")));
     }
-    control(&app, job, JobCommand::SetPriority(wanted.priority)).await
+    control(&app, &caller, job, JobCommand::SetPriority(wanted.priority)).await
 }
 
 /// Every attempt at a job's frames that has ended, with its log if it failed

@@ -1,15 +1,18 @@
 //! `/api/v1`: everything that people and their programs can ask and do, described by an OpenAPI document that is served with
 //! it, and by a page to try it.
 
+mod about;
 mod agents;
 mod archive;
 pub(super) mod blobs;
+mod described;
 mod events;
 mod frames;
 mod inspections;
 mod jobs;
 mod removal;
 mod scenes;
+mod session;
 
 use axum::Router;
 use haywain_shared::ids::JobId;
@@ -24,7 +27,7 @@ use super::problem::Failed;
 /// Where the OpenAPI document is served.
 const DOCUMENT: &str = "/api/v1/openapi.json";
 /// Where the page to try the API is served.
-const PAGE: &str = "/api/v1/docs";
+pub(super) const PAGE: &str = "/api/v1/docs";
 
 /// Items on a page unless the caller says how many.
 const DEFAULT_LIMIT: u32 = 100;
@@ -46,13 +49,16 @@ const MAX_LIMIT: u32 = 1000;
         (name = "frames", description = "What has been rendered, to be fetched"),
         (name = "agents", description = "The machines that render"),
         (name = "events", description = "What has changed, as it changes"),
+        (name = "about", description = "What answers here"),
     )
 )]
 struct Description;
 
 /// The routes, and what describes them.
 fn described() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Description::openapi())
+    let mut router = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(about::about))
+        .routes(routes!(session::begin, session::end))
         .routes(routes!(super::render::submit))
         .routes(routes!(super::status::status))
         .routes(routes!(jobs::list))
@@ -80,7 +86,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(agents::resume))
         .routes(routes!(agents::set_aside))
         .routes(routes!(agents::forget))
-        .routes(routes!(events::stream))
+        .routes(routes!(events::stream));
+    described::by_the_gate(router.get_openapi_mut());
+    router
 }
 
 /// The routes, the document and the page.
@@ -107,7 +115,41 @@ async fn must_exist(app: &App, job: JobId) -> Result<(), Failed> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use haywain_shared::protocol::PREFIX;
+
     use super::*;
+    use crate::access::table::{Rule, TABLE};
+
+    /// So that `/api/v1/agents`, which is not theirs, does not count.
+    const PREFIX_OF_AGENTS: &str = "/api/v1/agent/";
+
+    /// What is described, and the agents' routes, by method and path.
+    fn routes() -> BTreeSet<(String, String)> {
+        let document = serde_json::to_value(described().split_for_parts().1).unwrap();
+        let described = document["paths"].as_object().unwrap().iter().flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(move |method| (method.to_uppercase(), path.clone()))
+        });
+        described.collect()
+    }
+
+    /// What has no row in the table nobody may call; what has one, and is not there, was forgotten.
+    #[test]
+    fn every_route_has_its_row_in_the_table() {
+        let undescribed = [DOCUMENT, PAGE, "/api/v1/docs/", "/api/v1/docs/{*rest}"];
+        let rows = || TABLE.iter().filter(|row| !undescribed.contains(&row.path));
+        let (of_agents, others): (Vec<&Rule>, Vec<&Rule>) =
+            rows().partition(|row| row.path.starts_with(PREFIX_OF_AGENTS));
+        let others: BTreeSet<_> = others.iter().map(|row| (row.method.to_string(), row.path.to_owned())).collect();
+        assert_eq!(others, routes());
+        let of_agents: BTreeSet<_> = of_agents.iter().map(|row| row.path.to_owned()).collect();
+        let there = crate::api::agent::paths().into_iter().map(|path| format!("{PREFIX}{path}"));
+        assert_eq!(of_agents, there.collect());
+        let all: BTreeSet<_> = TABLE.iter().map(|row| (row.method.as_str(), row.path)).collect();
+        assert_eq!(all.len(), TABLE.len(), "each has one row");
+    }
 
     /// The document is part of the contract: a change of it is a change that somebody has to mean.
     #[test]

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::limit;
+use crate::access::Caller;
 use crate::api::App;
 use crate::api::body::{self, Unread};
 use crate::api::problem::{Failed, Json, Path, Query};
@@ -49,7 +50,7 @@ pub(super) struct FileQuery {
     (status = 400, description = "The manifest is wrong", body = Problem, content_type = "application/problem+json"),
     (status = 413, description = "The manifest is too large", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn register(State(app): State<App>, request_body: Body) -> Result<Response, Failed> {
+pub(super) async fn register(State(app): State<App>, caller: Caller, request_body: Body) -> Result<Response, Failed> {
     let read = body::read(request_body, MAX_MANIFEST_BYTES).await.map_err(|unread| match unread {
         Unread::TooLarge => {
             let text = format!("the manifest is larger than {MAX_MANIFEST_BYTES} bytes");
@@ -60,7 +61,7 @@ pub(super) async fn register(State(app): State<App>, request_body: Body) -> Resu
     let manifest: Manifest = serde_json::from_slice(&read)
         .map_err(|error| Failed::invalid(format!("the body is no manifest of a scene: {error}")))?;
     manifest.check().map_err(|fault| Failed::invalid(fault.to_string()))?;
-    Ok(kept(app.store.keep_scene(manifest).await?))
+    Ok(kept(app.store.keep_scene(manifest, caller.sight()).await?))
 }
 
 fn kept(scene: KeptScene) -> Response {
@@ -76,8 +77,12 @@ fn kept(scene: KeptScene) -> Response {
     (status = 200, description = "A page of scenes", body = ScenePage),
     (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(State(app): State<App>, Query(query): Query<SceneQuery>) -> Result<Json<ScenePage>, Failed> {
-    let filter = SceneFilter { before: query.before, limit: limit(query.limit)? };
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<SceneQuery>,
+) -> Result<Json<ScenePage>, Failed> {
+    let filter = SceneFilter { sight: caller.sight(), before: query.before, limit: limit(query.limit)? };
     Ok(Json(ScenePage { scenes: app.store.scenes(filter).await? }))
 }
 
@@ -88,8 +93,12 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<SceneQuery>
     (status = 400, description = "That is no id", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There is no such scene", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn one(State(app): State<App>, Path(scene): Path<SceneId>) -> Result<Json<SceneReport>, Failed> {
-    Ok(Json(app.store.scene_report(scene).await?))
+pub(super) async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Path(scene): Path<SceneId>,
+) -> Result<Json<SceneReport>, Failed> {
+    Ok(Json(app.store.scene_report(scene, caller.sight()).await?))
 }
 
 /// Makes a scene of one file: a .blend, or a project folder in a zip file
@@ -105,6 +114,7 @@ pub(super) async fn one(State(app): State<App>, Path(scene): Path<SceneId>) -> R
 ))]
 pub(super) async fn put_file(
     State(app): State<App>,
+    caller: Caller,
     Path(name): Path<String>,
     Query(query): Query<FileQuery>,
     headers: HeaderMap,
@@ -114,7 +124,7 @@ pub(super) async fn put_file(
     let tasks = app.tasks.clone();
     let work = async move {
         let mut pieces = body.into_data_stream();
-        let answer = take_in(&app, name, query.entry, &headers, &mut pieces).await;
+        let answer = take_in(&app, &caller, name, query.entry, &headers, &mut pieces).await;
         receiving::drain(&headers, &mut pieces).await;
         answer
     };
@@ -123,6 +133,7 @@ pub(super) async fn put_file(
 
 async fn take_in(
     app: &App,
+    caller: &Caller,
     name: String,
     entry: Option<RelativePath>,
     headers: &HeaderMap,
@@ -139,7 +150,7 @@ async fn take_in(
         });
     }
     let whole = staged.finish().await?;
-    let scene = scenes::take_in_upload(name, entry, whole, &app.blobs, &*app.store).await?;
+    let scene = scenes::take_in_upload(name, entry, whole, &app.blobs, &*app.store, caller.sight()).await?;
     tracing::info!(scene = %scene.report.scene_id, files = scene.report.manifest.files.len(), "scene taken in");
     Ok(kept(scene))
 }

@@ -22,7 +22,8 @@ use haywain_shared::scene::{Manifest, SceneId};
 use crate::clock::HeldClock;
 use crate::queue::submission::Limits;
 use crate::store::{
-    AgentFacts, Beat, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Store, StoreError, StoredFile,
+    AgentFacts, Beat, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Sight, Store, StoreError,
+    StoredFile,
 };
 
 /// How long leases last in these cases.
@@ -72,7 +73,7 @@ impl Bench {
     /// Keeps a scene, and says that all its blobs are here.
     pub(super) async fn complete_scene(&self, manifest: Manifest) -> SceneId {
         let blobs = manifest.blobs();
-        let scene = self.store.keep_scene(manifest).await.unwrap().report.scene_id;
+        let scene = self.store.keep_scene(manifest, Sight::All).await.unwrap().report.scene_id;
         for blob in blobs {
             self.store.blob_arrived(blob).await.unwrap();
         }
@@ -257,7 +258,7 @@ impl Bench {
 }
 
 /// What an agent tells that has these Blenders.
-fn facts(blenders: &[&str]) -> AgentFacts {
+pub(super) fn facts(blenders: &[&str]) -> AgentFacts {
     let blenders = blenders
         .iter()
         .map(|version| BlenderBuild { version: (*version).to_owned(), kind: BlenderKind::Program }.into());
@@ -275,6 +276,8 @@ fn facts(blenders: &[&str]) -> AgentFacts {
 pub(super) fn new_job(id: JobId, scene: SceneId, frames: FrameRange) -> NewJob {
     NewJob {
         id,
+        owner: None,
+        sight: Sight::All,
         name: None,
         scene,
         frames: FrameList::of_range(frames),

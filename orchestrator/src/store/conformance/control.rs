@@ -8,7 +8,7 @@ use haywain_shared::protocol::{AgentOrder, UploadOutcome};
 
 use super::Bench;
 use super::bench::{frame, new_job, range};
-use crate::store::{AgentCommand, Idempotency, JobCommand, JobFilter, Lease, NewJob, StoreError};
+use crate::store::{AgentCommand, Idempotency, JobCommand, JobFilter, Lease, NewJob, Sight, StoreError};
 
 pub(in crate::store) async fn a_repeated_submission_is_the_same_job(mut bench: Bench) {
     let first = bench.submit(1, 1, 1).await;
@@ -21,7 +21,7 @@ pub(in crate::store) async fn a_repeated_submission_is_the_same_job(mut bench: B
     assert_ne!(bench.store.submit(job(key("b", b"one"))).await.unwrap(), id);
     let other_body = bench.store.submit(job(key("a", b"two"))).await;
     assert!(matches!(other_body, Err(StoreError::KeyReused)), "{other_body:?}");
-    let all = JobFilter { state: None, before: None, limit: 100 };
+    let all = JobFilter { sight: Sight::All, state: None, before: None, limit: 100 };
     assert_eq!(bench.store.jobs(all).await.unwrap().len(), 3);
 }
 
@@ -210,7 +210,7 @@ pub(in crate::store) async fn lists_are_filtered_and_paged(bench: Bench) {
     let older = bench.submit(1, 1, 1).await;
     let newer = bench.submit(1, 1, 1).await;
     let list = async |state, before, limit| {
-        let jobs = bench.store.jobs(JobFilter { state, before, limit }).await.unwrap();
+        let jobs = bench.store.jobs(JobFilter { sight: Sight::All, state, before, limit }).await.unwrap();
         jobs.iter().map(|job| job.job_id).collect::<Vec<_>>()
     };
     assert_eq!(list(None, None, 10).await, [newer, older, finished]);
@@ -242,7 +242,7 @@ pub(in crate::store) async fn events_tell_what_has_changed(mut bench: Bench) {
         bench.deliver(&lease, lease.frames.first().into()).await.unwrap();
     }
     bench.restart().await;
-    let events = bench.store.events(0, 100).await.unwrap();
+    let events = bench.store.events(0, 100, Sight::All).await.unwrap();
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     let expected = [
         JobSubmitted,
@@ -258,7 +258,7 @@ pub(in crate::store) async fn events_tell_what_has_changed(mut bench: Bench) {
     assert_eq!(kinds, expected);
     assert!(events.windows(2).all(|pair| pair[0].id < pair[1].id));
     assert_eq!((events[3].job_id, events[3].agent_id, events[3].frame), (Some(job), Some(agent), Some(frame(1))));
-    let after = bench.store.events(events[6].id, 1).await.unwrap();
+    let after = bench.store.events(events[6].id, 1, Sight::All).await.unwrap();
     assert_eq!(after, events[7..8]);
     assert_eq!(bench.store.latest_event().await.unwrap(), events[8].id);
 }

@@ -12,6 +12,8 @@ mod renewals;
 mod requirements;
 mod retries;
 mod scenes;
+mod sight;
+mod tokens;
 
 pub(super) use self::bench::{Bench, HEARTBEAT, TTL};
 pub(super) use self::control::*;
@@ -24,6 +26,8 @@ pub(super) use self::renewals::*;
 pub(super) use self::requirements::*;
 pub(super) use self::retries::*;
 pub(super) use self::scenes::*;
+pub(super) use self::sight::*;
+pub(super) use self::tokens::*;
 
 /// Declares the cases, and a macro that makes each a test of some store.
 macro_rules! cases {
@@ -115,4 +119,16 @@ cases! {
     a_job_goes_to_agents_that_it_may_go_to
     a_job_that_nobody_can_take_says_why
     what_was_found_in_a_scene_is_kept_and_speaks_at_the_next_submission
+    a_token_is_good_until_it_expires_or_is_revoked
+    whoever_looks_for_changed_tokens_sees_them
+    an_agent_is_enrolled_once_however_often_it_asks
+    an_enrolment_token_lets_in_as_many_as_it_may
+    a_known_agent_can_t_be_taken_over_by_an_enrolment_token
+    an_agent_that_was_shut_out_stays_out
+    a_token_sees_its_own_jobs_alone
+    a_digest_is_not_as_good_as_the_file
+    what_others_found_in_a_scene_is_told_to_those_who_sent_all_of_it
+    a_size_that_others_know_is_told_to_nobody
+    keys_of_submissions_are_each_token_s_own
+    an_agent_sees_what_it_was_given
 }

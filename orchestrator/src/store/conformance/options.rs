@@ -8,7 +8,7 @@ use haywain_shared::protocol::{Abilities, AddonFacts, InspectionWish};
 
 use super::bench::{Bench, frame, new_job, range};
 use crate::queue::choose::LOOKED_AT;
-use crate::store::{NewJob, StoreError};
+use crate::store::{NewJob, Sight, StoreError};
 
 async fn submit(bench: &Bench, options: RenderOptions) -> Result<JobId, StoreError> {
     let scene = bench.scene().await;
@@ -70,7 +70,7 @@ pub(in crate::store) async fn a_job_goes_to_agents_that_can_render_it(bench: Ben
 }
 
 /// A scene with a camera and one fault.
-fn inspection(fault: FaultKind) -> Inspection {
+pub(super) fn inspection(fault: FaultKind) -> Inspection {
     let fault = Fault { kind: fault, cause: Cause::BadScene, message: "'Cloth' is not baked".to_owned() };
     let scene = SceneFacts {
         name: "Shot".to_owned(),
@@ -115,7 +115,11 @@ pub(in crate::store) async fn what_was_found_in_a_scene_is_kept_and_speaks_at_th
     bench.store.keep_inspection(scene, found.clone()).await.unwrap();
     bench.store.keep_inspection(scene, inspection(FaultKind::NoCamera)).await.unwrap();
     bench.restart().await;
-    assert_eq!(bench.store.scene_report(scene).await.unwrap().inspection, Some(found), "the first is believed");
+    assert_eq!(
+        bench.store.scene_report(scene, Sight::All).await.unwrap().inspection,
+        Some(found),
+        "the first is believed"
+    );
     assert_eq!(bench.lease(agent).await.inspection, InspectionWish::Known);
 
     match submit(&bench, RenderOptions::default()).await {

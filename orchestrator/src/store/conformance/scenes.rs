@@ -10,7 +10,7 @@ use haywain_shared::scene::{BlobRef, Manifest, SceneFile, SceneId};
 
 use super::bench::{Bench, new_job, range};
 use crate::store::{
-    BlobStanding, Erased, Idempotency, JobCommand, JobFilter, NewJob, Novelty, SceneFilter, StoreError,
+    BlobStanding, Erased, Idempotency, JobCommand, JobFilter, NewJob, Novelty, SceneFilter, Sight, StoreError,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -35,16 +35,16 @@ async fn standing(bench: &Bench, text: &str) -> BlobStanding {
 }
 
 async fn missing(bench: &Bench, scene: SceneId) -> Vec<BlobRef> {
-    bench.store.scene_report(scene).await.unwrap().missing_blobs
+    bench.store.scene_report(scene, Sight::All).await.unwrap().missing_blobs
 }
 
 fn listed(limit: u32) -> SceneFilter {
-    SceneFilter { before: None, limit }
+    SceneFilter { sight: Sight::All, before: None, limit }
 }
 
 pub(in crate::store) async fn a_scene_says_which_of_its_blobs_are_missing(mut bench: Bench) {
     let manifest = manifest(&["a.blend", "b.png"]);
-    let kept = bench.store.keep_scene(manifest.clone()).await.unwrap();
+    let kept = bench.store.keep_scene(manifest.clone(), Sight::All).await.unwrap();
     let scene = kept.report.scene_id;
     assert_eq!((kept.novelty, &kept.report.manifest, kept.report.size_bytes), (Novelty::New, &manifest, 12));
     assert_eq!(kept.report.missing_blobs, manifest.blobs().into_iter().collect::<Vec<_>>());
@@ -53,7 +53,7 @@ pub(in crate::store) async fn a_scene_says_which_of_its_blobs_are_missing(mut be
     assert_eq!(missing(&bench, scene).await, [blob("b.png")]);
     assert!(!bench.store.scenes(listed(9)).await.unwrap()[0].complete);
     bench.store.blob_arrived(blob("b.png")).await.unwrap();
-    let kept = bench.store.keep_scene(manifest).await.unwrap();
+    let kept = bench.store.keep_scene(manifest, Sight::All).await.unwrap();
     assert_eq!((kept.novelty, kept.report.missing_blobs), (Novelty::Known, vec![]));
     assert!(bench.store.scenes(listed(9)).await.unwrap()[0].complete);
     // Its file is lost: it is to be sent again.
@@ -66,13 +66,13 @@ pub(in crate::store) async fn a_blob_has_one_size(bench: Bench) {
     // It is not known yet which of them is wrong.
     let mut wrong = manifest(&["a.blend"]);
     wrong.files[0].size_bytes = 9;
-    let wrong_scene = bench.store.keep_scene(wrong.clone()).await.unwrap().report.scene_id;
+    let wrong_scene = bench.store.keep_scene(wrong.clone(), Sight::All).await.unwrap().report.scene_id;
     let right = bench.complete_scene(manifest(&["a.blend"])).await;
     assert_eq!((missing(&bench, right).await.len(), missing(&bench, wrong_scene).await.len()), (0, 1));
     // From now on it is.
     wrong.entry = "b.blend".parse().unwrap();
     wrong.files[0].path = "b.blend".parse().unwrap();
-    let answer = bench.store.keep_scene(wrong.clone()).await;
+    let answer = bench.store.keep_scene(wrong.clone(), Sight::All).await;
     assert!(matches!(answer, Err(StoreError::OtherSize { here_bytes: 7, said_bytes: 9, .. })), "{answer:?}");
     assert!(matches!(bench.store.scene(wrong.id()).await, Err(StoreError::UnknownScene(_))));
 }
@@ -80,7 +80,7 @@ pub(in crate::store) async fn a_blob_has_one_size(bench: Bench) {
 pub(in crate::store) async fn a_job_needs_a_scene_that_is_all_there(bench: Bench) {
     let mut lacking = manifest(&["a.blend", "b.png"]);
     lacking.missing = vec!["//c.png".to_owned()];
-    let scene = bench.store.keep_scene(lacking).await.unwrap().report.scene_id;
+    let scene = bench.store.keep_scene(lacking, Sight::All).await.unwrap().report.scene_id;
     let lenient = RenderOptions { allow: [Allowance::MissingFiles].into(), ..RenderOptions::default() };
     let submit = |options| bench.store.submit(NewJob { options, ..new_job(JobId::generate(), scene, range(1, 2)) });
     bench.store.blob_arrived(blob("a.blend")).await.unwrap();
@@ -106,7 +106,7 @@ pub(in crate::store) async fn scenes_are_listed_the_latest_touched_first(bench: 
     }
     bench.store.touch_scene(scenes[0]).await.unwrap();
     let list = async |before, limit| {
-        let page = bench.store.scenes(SceneFilter { before, limit }).await.unwrap();
+        let page = bench.store.scenes(SceneFilter { sight: Sight::All, before, limit }).await.unwrap();
         page.into_iter().map(|scene| scene.scene_id).collect::<Vec<_>>()
     };
     assert_eq!(list(None, 9).await, [scenes[0], scenes[2], scenes[1]]);
@@ -165,7 +165,7 @@ pub(in crate::store) async fn a_blob_that_is_going_is_missing_to_whoever_wants_i
     assert_eq!(bench.store.doom_blobs_untouched_for(DAY).await.unwrap(), []);
     bench.sleep(DAY.as_secs());
     assert_eq!(bench.store.doom_blobs_untouched_for(DAY).await.unwrap(), [blob("a.blend").sha256]);
-    let scene = bench.store.keep_scene(manifest(&["a.blend"])).await.unwrap().report.scene_id;
+    let scene = bench.store.keep_scene(manifest(&["a.blend"]), Sight::All).await.unwrap().report.scene_id;
     assert_eq!(missing(&bench, scene).await, [blob("a.blend")]);
     let early = bench.store.blob_arrived(blob("a.blend")).await;
     assert!(matches!(early, Err(StoreError::BlobGoing(_))), "{early:?}");
@@ -192,7 +192,7 @@ pub(in crate::store) async fn a_removed_job_is_gone_at_once_and_erased_bit_by_bi
     bench.store.remove_job(job).await.unwrap();
     bench.restart().await;
     assert!(bench.store.job(job).await.unwrap().is_none());
-    let filter = JobFilter { state: None, before: None, limit: 9 };
+    let filter = JobFilter { sight: Sight::All, state: None, before: None, limit: 9 };
     assert_eq!(bench.store.jobs(filter).await.unwrap(), []);
     assert_eq!(bench.store.frames(job, 0, 9).await.unwrap(), []);
     assert_eq!(bench.store.attempts(job, None).await.unwrap(), []);

@@ -41,6 +41,11 @@ fn bytes<const N: usize>(row: &SqliteRow, column: &str) -> Result<[u8; N], Store
     get::<&[u8]>(row, column)?.try_into().map_err(|_| damaged(column))
 }
 
+/// Bytes of any length.
+pub(super) fn blob_bytes<'r>(row: &'r SqliteRow, column: &str) -> Result<&'r [u8], StoreError> {
+    get(row, column)
+}
+
 pub(super) fn optional_bytes<const N: usize>(row: &SqliteRow, column: &str) -> Result<Option<[u8; N]>, StoreError> {
     get::<Option<&[u8]>>(row, column)?.map(|bytes| bytes.try_into().map_err(|_| damaged(column))).transpose()
 }

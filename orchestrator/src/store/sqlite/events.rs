@@ -8,14 +8,18 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use super::columns::{as_integer, count, database_error, integer, moment, optional_bytes, optional_frame, text};
+use super::sight;
 use super::writer::Tx;
-use crate::store::StoreError;
+use crate::store::{Sight, StoreError};
 
 const INSERT: &str = "/* insert event */
     INSERT INTO events (at_ms, kind, job_id, agent_id, frame, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id";
 const FORGET: &str = "/* forget old events */ DELETE FROM events WHERE id <= ?1";
 const AFTER: &str = "/* events after */
-    SELECT id, at_ms, kind, job_id, agent_id, frame, detail FROM events WHERE id > ?1 ORDER BY id LIMIT ?2";
+    SELECT id, at_ms, kind, job_id, agent_id, frame, detail FROM events
+    WHERE id > ?1 AND (?3 = 'all' OR ?3 = 'token' AND job_id IN (SELECT id FROM jobs WHERE owner = ?4)
+        OR ?3 = 'nobodys' AND job_id IN (SELECT id FROM jobs WHERE owner IS NULL))
+    ORDER BY id LIMIT ?2";
 const LATEST: &str = "/* latest event */ SELECT coalesce(max(id), 0) AS id FROM events";
 
 /// Events that are kept.
@@ -69,9 +73,15 @@ pub(super) async fn note(tx: &mut Tx, kind: EventKind, about: &Subject, detail: 
     Ok(())
 }
 
-pub(super) async fn after(readers: &SqlitePool, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
-    let after = as_integer(after);
-    let rows = sqlx::query(AFTER).bind(after).bind(limit).fetch_all(readers).await.map_err(database_error)?;
+pub(super) async fn after(
+    readers: &SqlitePool,
+    after: u64,
+    limit: u32,
+    sight: Sight,
+) -> Result<Vec<Event>, StoreError> {
+    let (whose, token) = sight::of_jobs(sight);
+    let rows = sqlx::query(AFTER).bind(as_integer(after)).bind(limit).bind(whose).bind(token).fetch_all(readers);
+    let rows = rows.await.map_err(database_error)?;
     rows.iter().map(event).collect()
 }
 

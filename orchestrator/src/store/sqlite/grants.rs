@@ -19,6 +19,7 @@ use super::events::{self, Subject};
 use super::jobs::{CountChange, change_counts};
 use super::leases::LeaseRow;
 use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
+use super::sight;
 use super::writer::Tx;
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
 use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
@@ -339,6 +340,7 @@ async fn insert(tx: &mut Tx, lease: &Lease, agent: AgentId, origin: Origin) -> R
         Origin::Request(request) => (Some(request.as_bytes().to_vec()), None),
         Origin::Follows(epoch) => (None, Some(epoch)),
     };
+    sight::give(tx, agent, lease.scene).await?;
     let row = sqlx::query(INSERT_LEASE)
         .bind(&lease.id.as_bytes()[..])
         .bind(&lease.job.as_bytes()[..])

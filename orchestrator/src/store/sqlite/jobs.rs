@@ -22,10 +22,12 @@ use crate::store::{Idempotency, JobLabel, NewJob, StoreError};
 const INSERT_JOB: &str = "/* insert job */
     INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed,
         priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, frame_order,
-        requirements)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-const BY_KEY: &str = "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE key = ?1";
-const KEEP_KEY: &str = "/* keep key */ INSERT INTO idempotency_keys (key, body_sha256, job_id) VALUES (?1, ?2, ?3)";
+        requirements, owner)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+const BY_KEY: &str =
+    "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE owner = ?2 AND key = ?1";
+const KEEP_KEY: &str = "/* keep key */
+    INSERT INTO idempotency_keys (key, body_sha256, job_id, owner) VALUES (?1, ?2, ?3, ?4)";
 // A job of which nothing is done and nothing in work any more may be begun by another Blender, unless it is known for which kind of
 // device: its first agent may have been one that cannot render it at all.
 const CHANGE_COUNTS: &str = "/* change counts */
@@ -58,12 +60,15 @@ pub(super) struct CountChange {
 }
 
 pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError> {
+    let owner = job.owner.map(|token| token.as_bytes().to_vec());
+    // What comes without a token shares one set of keys.
+    let key_owner = owner.clone().unwrap_or_default();
     if let Some(idempotency) = &job.idempotency
-        && let Some(known) = submitted_before(tx, idempotency).await?
+        && let Some(known) = submitted_before(tx, idempotency, &key_owner).await?
     {
         return Ok(known);
     }
-    scenes::check(tx, job.scene, &job.options).await?;
+    scenes::check(tx, job.scene, &job.options, job.sight).await?;
     scenes::touch(tx, job.scene).await?;
     sqlx::query(INSERT_JOB)
         .bind(&job.id.as_bytes()[..])
@@ -79,6 +84,7 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError
         .bind(json_text(&job.options)?)
         .bind(frame_order_word(job.options.order))
         .bind(json_text(&job.requirements)?)
+        .bind(owner)
         .execute(&mut tx.conn)
         .await
         .map_err(database_error)?;
@@ -87,6 +93,7 @@ pub(super) async fn submit(tx: &mut Tx, job: NewJob) -> Result<JobId, StoreError
             .bind(key)
             .bind(&body.as_bytes()[..])
             .bind(&job.id.as_bytes()[..])
+            .bind(key_owner)
             .execute(&mut tx.conn)
             .await
             .map_err(database_error)?;
@@ -106,9 +113,9 @@ fn in_short(frames: &FrameList) -> String {
     format!("{}{more} ({} frames)", runs.join(","), frames.len())
 }
 
-async fn submitted_before(tx: &mut Tx, idempotency: &Idempotency) -> Result<Option<JobId>, StoreError> {
-    let row =
-        sqlx::query(BY_KEY).bind(idempotency.key.clone()).fetch_optional(&mut tx.conn).await.map_err(database_error)?;
+async fn submitted_before(tx: &mut Tx, idempotency: &Idempotency, owner: &[u8]) -> Result<Option<JobId>, StoreError> {
+    let row = sqlx::query(BY_KEY).bind(idempotency.key.clone()).bind(owner.to_vec()).fetch_optional(&mut tx.conn);
+    let row = row.await.map_err(database_error)?;
     let Some(row) = row else { return Ok(None) };
     if digest(&row, "body_sha256")? != idempotency.body {
         return Err(StoreError::KeyReused);

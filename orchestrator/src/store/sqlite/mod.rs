@@ -20,8 +20,10 @@ mod report;
 mod scenes;
 mod schema;
 mod shelves;
+mod sight;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod writer;
 
 use std::path::Path;
@@ -52,11 +54,14 @@ use super::presence::Life;
 use super::terms::Terms;
 use super::{
     AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
-    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Store, StoreError,
+    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Sight, Store, StoreError,
 };
 use crate::blobs::JobFiles;
 use crate::clock::Clock;
 use crate::queue::matching::{Applicant, why_it_idles};
+
+/// The queue's file, in the data folder.
+pub const QUEUE_FILE: &str = "queue.sqlite";
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -115,16 +120,16 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn keep_scene(&self, manifest: Manifest) -> Result<KeptScene, StoreError> {
-        self.writer.write(move |tx| Box::pin(scenes::keep(tx, manifest))).await
+    async fn keep_scene(&self, manifest: Manifest, sight: Sight) -> Result<KeptScene, StoreError> {
+        self.writer.write(move |tx| Box::pin(scenes::keep(tx, manifest, sight))).await
     }
 
     async fn scene(&self, scene: SceneId) -> Result<Manifest, StoreError> {
         scenes::manifest(&self.readers, scene).await
     }
 
-    async fn scene_report(&self, scene: SceneId) -> Result<SceneReport, StoreError> {
-        scenes::report(&self.readers, scene).await
+    async fn scene_report(&self, scene: SceneId, sight: Sight) -> Result<SceneReport, StoreError> {
+        scenes::report(&self.readers, scene, sight).await
     }
 
     async fn scenes(&self, filter: SceneFilter) -> Result<Vec<SceneSummary>, StoreError> {
@@ -260,8 +265,8 @@ impl Store for SqliteStore {
         Ok(agents)
     }
 
-    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
-        events::after(&self.readers, after, limit).await
+    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Vec<Event>, StoreError> {
+        events::after(&self.readers, after, limit, sight).await
     }
 
     async fn latest_event(&self) -> Result<u64, StoreError> {

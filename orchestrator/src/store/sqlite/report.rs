@@ -17,6 +17,7 @@ use super::columns::{
     optional_integer, optional_moment, optional_text, options, range, requirements, saved_by, scene_id, small, text,
 };
 use super::leases::held_frames;
+use super::sight;
 use crate::clock::UnixMs;
 use crate::queue::pace::{Progress, WINDOW, frames_per_second, time_left};
 use crate::queue::state::{Control, Start, job_state};
@@ -27,7 +28,7 @@ const JOB: &str = "/* job */
         priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, control, total, pending, leased, done, failed,
         requirements, pinned, pinned_device, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
     FROM jobs WHERE id = ?1 AND removed_ms IS NULL";
-// ?1 the state or nothing, ?2 the job to go on after or nothing, ?3 how many.
+// ?1 the state or nothing, ?2 the job to go on after or nothing, ?3 how many, ?4 whose, ?5 the token.
 const LIST: &str = "/* list of jobs */
     SELECT * FROM (
         SELECT id, name, scene_id, priority, created_ms, ended_ms, control, started_ms,
@@ -35,7 +36,9 @@ const LIST: &str = "/* list of jobs */
             CASE WHEN control = 'cancelled' THEN 'cancelled' WHEN done = total THEN 'completed'
                 WHEN pending + leased = 0 THEN 'failed' WHEN control = 'paused' THEN 'paused'
                 WHEN started_ms IS NULL THEN 'pending' ELSE 'running' END AS state
-        FROM jobs WHERE removed_ms IS NULL)
+        FROM jobs
+        WHERE removed_ms IS NULL
+            AND (?4 = 'all' OR ?4 = 'token' AND owner = ?5 OR ?4 = 'nobodys' AND owner IS NULL))
     WHERE (?1 IS NULL OR state = ?1)
         AND (?2 IS NULL OR (created_ms, id) < (SELECT created_ms, id FROM jobs WHERE id = ?2))
     ORDER BY created_ms DESC, id DESC LIMIT ?3";
@@ -116,10 +119,13 @@ pub(super) async fn report(
 /// Jobs, youngest first.
 pub(super) async fn list(readers: &SqlitePool, filter: JobFilter) -> Result<Vec<JobSummary>, StoreError> {
     let state_word = filter.state.map(|state| serde_json::to_value(state).ok()?.as_str().map(str::to_owned));
+    let (whose, token) = sight::of_jobs(filter.sight);
     let rows = sqlx::query(LIST)
         .bind(state_word.flatten())
         .bind(filter.before.map(|job| job.as_bytes().to_vec()))
         .bind(filter.limit)
+        .bind(whose)
+        .bind(token)
         .fetch_all(readers)
         .await
         .map_err(database_error)?;

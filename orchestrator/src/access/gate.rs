@@ -1,0 +1,105 @@
+//! The gate at run time: whether tokens are asked for now, and word of tokens that were made or revoked, also by another
+//! process, to those who hold a call open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Caller;
+use super::doors::{Doors, Strangers};
+use crate::store::{Admission, Store};
+
+/// How often it is looked whether tokens have changed. A call that begins later than a revocation is refused at once; one that is
+/// open already ends within this time.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The gate.
+pub struct Gate {
+    doors: Doors,
+    strangers: Strangers,
+    changes: watch::Sender<u64>,
+}
+
+impl Gate {
+    /// A gate that asks for tokens as `doors` say, of which the last change is `changes`.
+    #[must_use]
+    pub fn new(doors: Doors, strangers: Strangers, changes: u64) -> Self {
+        Self { doors, strangers, changes: watch::Sender::new(changes) }
+    }
+
+    /// How far the orchestrator can be reached, and by whom.
+    #[must_use]
+    pub const fn doors(&self) -> Doors {
+        self.doors
+    }
+
+    /// Whether people without a token may submit jobs.
+    #[must_use]
+    pub const fn strangers(&self) -> Strangers {
+        self.strangers
+    }
+
+    /// Whether a token is asked for.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        match self.doors {
+            Doors::Insecure => false,
+            Doors::Locked => true,
+            Doors::Loopback => *self.changes.borrow() > 0,
+        }
+    }
+
+    /// Looks for changes until `stop`.
+    pub async fn watch(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            match store.token_changes().await {
+                Ok(now) => {
+                    self.changes.send_if_modified(|known| std::mem::replace(known, now) != now);
+                }
+                Err(error) => tracing::error!(%error, "looking for revoked tokens"),
+            }
+        }
+    }
+
+    /// Waits until a caller is to be let in no longer: its token is revoked or expires, or tokens are asked for all of a sudden.
+    pub fn shut_out(self: &Arc<Self>, caller: &Caller, store: Arc<dyn Store>) -> impl Future<Output = ()> + use<> {
+        let mut changes = self.changes.subscribe();
+        let (caller, gate) = (caller.clone(), Arc::clone(self));
+        async move {
+            let mut pass = match caller {
+                Caller::Bearer(pass) => pass,
+                Caller::Stranger => return std::future::pending().await,
+                Caller::Anybody => {
+                    // The gate outlives every call.
+                    while !gate.asks() && changes.changed().await.is_ok() {}
+                    return;
+                }
+            };
+            loop {
+                let expiry = async {
+                    match pass.good_for {
+                        Some(left) => tokio::time::sleep(left).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = expiry => {}
+                    news = changes.changed() => if news.is_err() { return },
+                }
+                match store.admit_again(pass.token).await {
+                    Ok(Admission::Granted(still)) => pass = still,
+                    // Where nobody can say whether it is still good, it is not.
+                    Ok(Admission::Over(_) | Admission::Unknown) | Err(_) => return,
+                }
+            }
+        }
+    }
+}
