@@ -97,6 +97,7 @@ impl House {
             sessions: Arc::new(Sessions::new(limits_clock)),
             blobs,
             desk,
+            installer: Arc::new(Installer::new(Some(self.folder.clone()), Line::Plain)),
             default_scene,
             max_frames: 1000,
             intervals: Intervals {
