@@ -210,6 +210,13 @@ put_program() {
     replace "$PROGRAM.new" "$PROGRAM"
 }
 
+status() { "$PROGRAM" --config "$CONFIG" status "$@" 2>&1; }
+
+is_registered() {
+    told=$(status --json) || return 1
+    case $told in *'"doing": "registering"'*) return 1 ;; esac
+}
+
 write_settings() {
     mkdir -p "$SETTINGS"
     if [ -n "$authority" ] && ! cmp -s "$authority" "$AUTHORITY"; then
@@ -217,7 +224,8 @@ write_settings() {
         chmod 644 "$AUTHORITY"
         changed=yes
     fi
-    if [ -n "$token" ]; then
+    # One that is registered goes by its own: there is no need to stop it.
+    if [ -n "$token" ] && { [ ! -e "$DATA/token" ] || ! is_registered; }; then
         rm -f "$ENROLMENT"
         (umask 077 && printf '%s\n' "$token" >"$ENROLMENT")
         chown "root:$ACCOUNT" "$ENROLMENT"
@@ -244,13 +252,6 @@ put_unit() {
     replace "$UNIT.new" "$UNIT"
     systemctl daemon-reload
     systemctl --quiet enable "$SERVICE"
-}
-
-status() { "$PROGRAM" --config "$CONFIG" status "$@" 2>&1; }
-
-is_registered() {
-    told=$(status --json) || return 1
-    case $told in *'"doing": "registering"'*) return 1 ;; esac
 }
 
 # Waits until the orchestrator knows the agent, and says whether it does.

@@ -1,5 +1,5 @@
 //! What Haywain's developers run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask chaos`,
-//! `cargo xtask fidelity`, `cargo xtask bench`.
+//! `cargo xtask fidelity`, `cargo xtask package`, `cargo xtask install-test`, `cargo xtask bench`.
 //!
 //! It is the first thing that is built on a new machine, so it has few dependencies and none of the workspace's crates:
 //! what it knows of the farm is what any client can see.
@@ -13,6 +13,7 @@ mod fidelity;
 mod foreground;
 mod http;
 mod interrupt;
+mod package;
 mod packages;
 mod process;
 mod programs;
@@ -58,6 +59,10 @@ enum Task {
     ///
     /// What it needs is installed first: Blender and bpy 5.0.
     Fidelity,
+    /// Makes Debian packages of the agent and the orchestrator
+    ///
+    /// cargo-deb is installed first, into the target folder, if there is none.
+    Package,
     /// Measures
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -70,6 +75,7 @@ fn main() -> ExitCode {
         Task::Test(flags) => test::run(&flags),
         Task::Chaos(flags) => chaos::run(&flags),
         Task::Fidelity => fidelity::run(),
+        Task::Package => package::run(),
         Task::Bench(bench) => bench::run(&bench),
     });
     match outcome {
