@@ -12,6 +12,7 @@ mod farm;
 mod fidelity;
 mod foreground;
 mod http;
+mod install_test;
 mod interrupt;
 mod package;
 mod packages;
@@ -59,6 +60,10 @@ enum Task {
     ///
     /// What it needs is installed first: Blender and bpy 5.0.
     Fidelity,
+    /// Installs an agent on a bare Debian by one pasted line, has it render a frame, and removes it
+    ///
+    /// It takes root on Linux. The Debian is made once, by debootstrap, below the target folder (about 1.5 GB).
+    InstallTest(install_test::Flags),
     /// Makes Debian packages of the agent and the orchestrator
     ///
     /// cargo-deb is installed first, into the target folder, if there is none.
@@ -75,6 +80,7 @@ fn main() -> ExitCode {
         Task::Test(flags) => test::run(&flags),
         Task::Chaos(flags) => chaos::run(&flags),
         Task::Fidelity => fidelity::run(),
+        Task::InstallTest(flags) => install_test::run(&flags),
         Task::Package => package::run(),
         Task::Bench(bench) => bench::run(&bench),
     });
