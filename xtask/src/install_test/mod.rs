@@ -113,7 +113,7 @@ fn render(client: &Client) -> anyhow::Result<()> {
         let report = client.get_json(&path)?;
         match report["state"].as_str() {
             Some("completed") => break,
-            Some("failed" | "canceled" | "cancelled") => bail!("the frame was not rendered: {report}"),
+            Some("failed" | "cancelled") => bail!("the frame was not rendered: {report}"),
             _ if begun.elapsed() > FRAME => bail!("no frame after {} s: {report}", FRAME.as_secs()),
             _ => interrupt::pause(GLANCE)?,
         }
