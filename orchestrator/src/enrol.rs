@@ -66,7 +66,9 @@ pub async fn run(machine: NewMachine, settings: &Settings, data_dir: &Path) -> a
     tasks.close();
     tasks.wait().await;
     let machines = if uses == 1 { "one machine".to_owned() } else { format!("{uses} machines") };
-    eprintln!("Paste this line on the new machine. Its token ({name:?}, {id}) is good for {machines}, and is shown this once:");
+    eprintln!(
+        "Paste this line on the new machine. Its token ({name:?}, {id}) is good for {machines}, and is shown this once:"
+    );
     println!("{}", to_paste(&url, &token, authority.as_deref()));
     if is_here_only(&url) {
         eprintln!("No other machine reaches {url}: say --url with the address that machines reach it by.");
@@ -157,7 +159,11 @@ mod tests {
         ] {
             assert_eq!(url_of(listen.parse().unwrap(), line, "rack"), url);
         }
-        assert!(is_here_only("http://127.0.0.1:4000") && is_here_only("https://localhost") && !is_here_only("http://rack:4000"));
+        assert!(
+            is_here_only("http://127.0.0.1:4000")
+                && is_here_only("https://localhost")
+                && !is_here_only("http://rack:4000")
+        );
     }
 
     #[test]

@@ -28,7 +28,8 @@ const PROGRAM: &str = "application/octet-stream";
 pub(super) async fn script(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failed> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let script = app.installer.script(text(HOST).unwrap_or_default(), text(FORWARDED));
-    let script = script.ok_or_else(|| Failed::invalid("no host is called so, as it says in the header Host".to_owned()))?;
+    let script =
+        script.ok_or_else(|| Failed::invalid("no host is called so, as it says in the header Host".to_owned()))?;
     // It is another's as soon as somebody fetches it by another name.
     Ok(([(CONTENT_TYPE, SCRIPT), (CACHE_CONTROL, "no-store")], script).into_response())
 }
@@ -45,7 +46,8 @@ pub(super) async fn script(State(app): State<App>, headers: HeaderMap) -> Result
 )]
 pub(super) async fn file(State(app): State<App>, Path(file): Path<String>) -> Result<Response, Failed> {
     let not_here = || {
-        let advice = "put the agent's program under this name beside the orchestrator's, or into the folder --agent-programs";
+        let advice =
+            "put the agent's program under this name beside the orchestrator's, or into the folder --agent-programs";
         Failed::not_found(format!("there is no {file} here: {advice}"))
     };
     match app.installer.file(&file) {

@@ -48,7 +48,9 @@ fn programs_and_the_unit_are_served_and_nothing_else() {
     assert_eq!(program.header("content-length"), Some("12"));
     let unit = get("haywain-agent.service");
     assert!(unit.status == 200 && unit.text().contains("\n[Service]\n"), "{unit:?}");
-    for name in ["haywain-agent-x86_64", "haywain-agent", "barn.blend", "..%2fbarn.blend", "%2e%2e%2fdata%2fqueue.sqlite"] {
+    for name in
+        ["haywain-agent-x86_64", "haywain-agent", "barn.blend", "..%2fbarn.blend", "%2e%2e%2fdata%2fqueue.sqlite"]
+    {
         get(name).assert_problem(404, "urn:haywain:not-found");
     }
     get("%ff").assert_problem(400, "urn:haywain:invalid-input");
@@ -68,7 +70,9 @@ fn the_line_hands_the_token_to_the_script_and_to_nobody_else() {
     let listed = String::from_utf8(token(&farm.folder, &["list"]).stdout).unwrap();
     let row = listed.lines().find(|row| row.contains(" rack ")).unwrap();
     let cells: Vec<_> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-    assert!(cells.contains(&"enrol") && cells.contains(&"1") && cells.iter().filter(|cell| **cell == "never").count() == 1);
+    assert!(
+        cells.contains(&"enrol") && cells.contains(&"1") && cells.iter().filter(|cell| **cell == "never").count() == 1
+    );
     assert!(String::from_utf8(output.stderr).unwrap().contains("No other machine reaches"));
 }
 
@@ -82,7 +86,9 @@ fn the_line_brings_one_s_own_authority_along() {
     let output = enrol(&farm.folder, &["--url", "https://render.example", "--ca", authority.to_str().unwrap()]);
     let line = String::from_utf8(output.stdout).unwrap();
     // What stands for curl and for sudo here tells what it gets.
-    let told = format!("curl() {{ echo \"curl $1 $2 $4 $5\"; cat \"$3\"; }}; sh() {{ cat; echo \"sh $*\"; }}; command() {{ :; }}\n{line}");
+    let told = format!(
+        "curl() {{ echo \"curl $1 $2 $4 $5\"; cat \"$3\"; }}; sh() {{ cat; echo \"sh $*\"; }}; command() {{ :; }}\n{line}"
+    );
     let ran = Command::new("sh").args(["-c", &told]).output().unwrap();
     let said = String::from_utf8(ran.stdout).unwrap();
     let lines: Vec<_> = said.lines().collect();

@@ -55,7 +55,8 @@ impl Machine {
             std::fs::create_dir_all(folder.join(name)).with_context(|| format!("creating {}", folder.display()))?;
         }
         let namespaces = ["--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child"];
-        let arguments = namespaces.map(Into::into).into_iter().chain(["sh".into(), "-c".into(), START.into(), "sh".into()]);
+        let arguments =
+            namespaces.map(Into::into).into_iter().chain(["sh".into(), "-c".into(), START.into(), "sh".into()]);
         let arguments: Vec<std::ffi::OsString> = arguments.chain([folder.into(), lower.into()]).collect();
         let log = folder.join("boot.log");
         let mut service = Service::start("the machine", Path::new("unshare"), &arguments, log)?;
@@ -127,7 +128,8 @@ fn who_shows(secret: &str) -> Option<String> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
     processes.into_iter().find_map(|process| {
         // What has ended meanwhile shows nothing.
-        let text = |name: &str| String::from_utf8_lossy(&std::fs::read(process.join(name)).unwrap_or_default()).into_owned();
+        let text =
+            |name: &str| String::from_utf8_lossy(&std::fs::read(process.join(name)).unwrap_or_default()).into_owned();
         let arguments = text("cmdline").replace('\0', " ");
         (arguments.contains(secret) || text("environ").contains(secret)).then_some(arguments)
     })
@@ -155,5 +157,29 @@ impl Drop for Machine {
         if self.service.kill().is_ok() {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_seen_among_arguments_and_variables() {
+        let secret = format!("secret-of-{}", std::process::id());
+        assert_eq!(who_shows(&secret), None);
+        // A shell that says when it is there, and stays until its input ends.
+        let seen = |command: &mut Command| {
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
+            let seen = who_shows(&secret);
+            drop(child.stdin.take());
+            child.wait().unwrap();
+            seen.is_some()
+        };
+        let waits = "echo ready; read line";
+        assert!(seen(Command::new("sh").args(["-c", waits, &secret])));
+        assert!(seen(Command::new("sh").args(["-c", waits]).env("TOKEN", &secret)));
+        assert!(!seen(Command::new("sh").args(["-c", waits])));
     }
 }

@@ -48,9 +48,13 @@ fn make(root: &Path) -> anyhow::Result<()> {
 /// Where this machine's apt gets the release from that it runs.
 fn mirror() -> anyhow::Result<(String, String)> {
     let format = "$(REPO_URI) $(CODENAME) $(SUITE) $(COMPONENT)";
-    let targets = foreground::output(
-        Command::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages", "Origin: Debian"]),
-    )
+    let targets = foreground::output(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        format,
+        "Created-By: Packages",
+        "Origin: Debian",
+    ]))
     .context("asking apt for its mirror")?;
     let lines = targets.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     // Updates and security have names with a dash.
@@ -58,8 +62,6 @@ fn mirror() -> anyhow::Result<(String, String)> {
         [uri, codename, _, "main"] if !codename.contains('-') => Some(((*uri).to_owned(), (*codename).to_owned())),
         _ => None,
     });
-    let Some(found) = found else {
-        bail!("apt knows no Debian to make a bare root of: run apt-get update, on Debian")
-    };
+    let Some(found) = found else { bail!("apt knows no Debian to make a bare root of: run apt-get update, on Debian") };
     Ok(found)
 }
