@@ -15,7 +15,7 @@ use crate::process::{self, Reach};
 use crate::service::Service;
 
 /// How long it may take to boot.
-const BOOT: Duration = Duration::from_secs(60);
+const BOOT: Duration = Duration::from_mins(1);
 /// How often it is looked whether it has.
 const GLANCE: Duration = Duration::from_millis(100);
 /// How often the processes are looked at while something is pasted.
