@@ -12,7 +12,7 @@ use haywain_shared::options::Scripts;
 use haywain_shared::protocol::{Abilities, Backups};
 use haywain_shared::shutdown::Signals;
 use haywain_shared::size::Size;
-use haywain_shared::token::{self, Token};
+use haywain_shared::token::Token;
 use haywain_shared::transport::HttpTransport;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -84,7 +84,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     facts.memory_bytes = facts.memory_bytes.min(limits.max_bytes.unwrap_or(u64::MAX));
     // What an earlier life had in work is of no use, and the disk may be full.
     empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
-    let enrolment = token::given(settings.token_file.as_deref())?;
+    let enrolment = identity::enrolment(folder.path(), settings.token_file.as_deref())?;
     let laboratory = Laboratory {
         jailer: &jailer,
         data_dir: folder.path(),

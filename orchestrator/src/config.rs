@@ -10,6 +10,7 @@ use haywain_shared::logging::LogFormat;
 use haywain_shared::span::Span;
 use serde::{Deserialize, Serialize};
 
+use crate::enrol::NewMachine;
 use crate::tokens::TokenCommand;
 
 /// Haywain's orchestrator: a queue of frames to render, and the frames that come back.
@@ -79,6 +80,12 @@ pub struct Flags {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     anonymous_submit: bool,
 
+    /// A folder with the agent's programs for new machines, haywain-agent-x86_64 and haywain-agent-aarch64 [default: the folder of
+    /// this program, and ../share/haywain from there]
+    #[arg(long, env = "HAYWAIN_AGENT_PROGRAMS", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_programs: Option<PathBuf>,
+
     /// How log lines look, on standard error: text or json [default: text]
     #[arg(long, env = "HAYWAIN_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +110,11 @@ pub enum Command {
     /// It works on the queue in the data folder, also while the orchestrator runs, which sees it at once.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Make a token for a new machine, and print the line to paste there
+    ///
+    /// The line installs the agent as a service on that machine, which fetches it from this orchestrator. Like `token` it works while
+    /// the orchestrator runs.
+    Enrol(NewMachine),
 }
 
 const AFTER_HELP: &str = "A flag wins over its variable, a variable over the file, the file over the default.\n\
@@ -143,6 +155,8 @@ pub struct Settings {
     /// Whether people without a token may submit jobs.
     #[serde(default)]
     pub anonymous_submit: bool,
+    /// Where the agent's programs for new machines are.
+    pub agent_programs: Option<PathBuf>,
     /// How log lines look.
     #[serde(default)]
     pub log_format: LogFormat,

@@ -2,7 +2,7 @@
 //! opens no connection to one, and never renders.
 //!
 //! The rooms: [`access`] says who may do what, [`queue`] has the rules as functions of values, [`store`] keeps what must survive, [`blobs`] keeps files,
-//! [`intake`] and [`retention`] change the two together, [`desk`] is where people ask what is in a scene, [`scenes`] knows what a scene is made of, [`api`] translates HTTP,
+//! [`intake`] and [`retention`] change the two together, [`desk`] is where people ask what is in a scene, [`scenes`] knows what a scene is made of, [`api`] translates HTTP, [`installer`] has what makes an agent of a new machine,
 //! [`server`] puts them together.
 
 pub mod access;
@@ -11,6 +11,8 @@ pub mod blobs;
 pub mod clock;
 pub mod config;
 pub mod desk;
+pub mod enrol;
+pub mod installer;
 pub mod intake;
 pub mod line;
 pub mod queue;

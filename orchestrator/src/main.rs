@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use haywain_orchestrator::config::{Command, Flags, Settings};
 use haywain_orchestrator::server::Orchestrator;
-use haywain_orchestrator::tokens;
+use haywain_orchestrator::{enrol, tokens};
 use haywain_shared::shutdown::Signals;
 use haywain_shared::{config, logging};
 
@@ -17,8 +17,10 @@ async fn main() -> anyhow::Result<()> {
         Some(folder) => folder.clone(),
         None => config::default_data_dir("orchestrator")?,
     };
-    if let Some(Command::Token(command)) = flags.command {
-        return tokens::run(command, &data_dir).await;
+    match flags.command {
+        Some(Command::Token(command)) => return tokens::run(command, &data_dir).await,
+        Some(Command::Enrol(machine)) => return enrol::run(machine, &settings, &data_dir).await,
+        None => {}
     }
     let mut signals = Signals::listen().context("listening for signals")?;
     let orchestrator = Orchestrator::start(&settings, &data_dir).await?;

@@ -22,6 +22,7 @@ use crate::blobs::Blobs;
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::desk::Desk;
+use crate::installer::Installer;
 use crate::intake;
 use crate::line;
 use crate::retention::{self, Collector, Keep};
@@ -119,6 +120,7 @@ impl Orchestrator {
             sessions: Arc::new(Sessions::new(clock)),
             blobs,
             desk,
+            installer: Arc::new(Installer::new(settings.agent_programs.clone(), setup.line)),
             default_scene,
             max_frames: settings.max_frames.get(),
             intervals: api::Intervals { lease_ttl, heartbeat, poll: POLL },

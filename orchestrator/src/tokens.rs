@@ -75,10 +75,7 @@ pub async fn run(command: TokenCommand, data_dir: &Path) -> anyhow::Result<()> {
             if uses.is_some() && role != GivenRole::Enrol {
                 bail!("--uses counts agents that are enrolled: it is for --role enrol");
             }
-            if name.trim().is_empty() || name.chars().any(char::is_control) {
-                bail!("--name is what people call the token: it must have something to read");
-            }
-            create(&store, name, role.into(), expires, uses).await?;
+            create(&store, Wanted { name, role: role.into(), expires, uses }).await?;
         }
         TokenCommand::List => println!("{}", list(&store.tokens().await?)),
         TokenCommand::Revoke { token } => revoke(&store, &token).await?,
@@ -90,40 +87,63 @@ pub async fn run(command: TokenCommand, data_dir: &Path) -> anyhow::Result<()> {
 }
 
 async fn open(command: &TokenCommand, data_dir: &Path, tasks: &TaskTracker) -> anyhow::Result<SqliteStore> {
-    let file = data_dir.join(QUEUE_FILE);
-    if !file.is_file() {
-        if !matches!(command, TokenCommand::Create { .. }) {
-            bail!("there is no queue in {}: --data-dir names the orchestrator's folder", data_dir.display());
-        }
+    if matches!(command, TokenCommand::Create { .. }) {
         std::fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
+    } else {
+        must_be_there(data_dir)?;
     }
+    open_queue(data_dir, tasks).await
+}
+
+/// Fails where no orchestrator has a queue.
+pub(crate) fn must_be_there(data_dir: &Path) -> anyhow::Result<()> {
+    if !data_dir.join(QUEUE_FILE).is_file() {
+        bail!("there is no queue in {}: --data-dir names the orchestrator's folder", data_dir.display());
+    }
+    Ok(())
+}
+
+/// The queue of a data folder, to look after its tokens.
+pub(crate) async fn open_queue(data_dir: &Path, tasks: &TaskTracker) -> anyhow::Result<SqliteStore> {
     // It leases nothing: the terms are of no matter.
     let term = Duration::from_secs(1);
     let times = LeaseTimes { ttl: term, heartbeat: term, absence: term };
     let clock = Arc::new(SystemClock::start());
-    Ok(SqliteStore::open(&file, times, clock, tasks, CancellationToken::new()).await?)
+    Ok(SqliteStore::open(&data_dir.join(QUEUE_FILE), times, clock, tasks, CancellationToken::new()).await?)
 }
 
-async fn create(
-    store: &SqliteStore,
-    name: String,
-    role: Role,
-    expires: Option<Span>,
-    uses: Option<u32>,
-) -> anyhow::Result<()> {
+async fn create(store: &SqliteStore, wanted: Wanted) -> anyhow::Result<()> {
+    let (name, role) = (wanted.name.clone(), wanted.role);
+    let (id, token) = make(store, wanted).await?;
+    eprintln!("The token {name:?} ({role}, {id}) is shown this once:");
+    println!("{}", token.reveal());
+    eprintln!("{}", what_to_do(role));
+    Ok(())
+}
+
+/// A token that somebody wants.
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) expires: Option<Span>,
+    pub(crate) uses: Option<u32>,
+}
+
+/// Makes a token and keeps its digest.
+pub(crate) async fn make(store: &SqliteStore, wanted: Wanted) -> anyhow::Result<(TokenId, Token)> {
+    let Wanted { name, role, expires, uses } = wanted;
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        bail!("--name is what people call the token: it must have something to read");
+    }
     let known = store.tokens().await?;
     if known.iter().any(|token| token.name == name && token.standing == TokenStanding::Good && token.agent.is_none()) {
         bail!("there is a good token of the name {name:?} already: choose another name, or revoke that one");
     }
     let token = Token::draw(role).context("the system has no random numbers")?;
     let id = TokenId::generate();
-    let good_for = expires.map(|span| span.0);
-    let new = NewToken { id, name: name.clone(), role, digest: token.digest(), good_for, uses };
+    let new = NewToken { id, name, role, digest: token.digest(), good_for: expires.map(|span| span.0), uses };
     store.keep_token(new).await?;
-    eprintln!("The token {name:?} ({role}, {id}) is shown this once:");
-    println!("{}", token.reveal());
-    eprintln!("{}", what_to_do(role));
-    Ok(())
+    Ok((id, token))
 }
 
 const fn what_to_do(role: Role) -> &'static str {

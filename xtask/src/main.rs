@@ -1,5 +1,5 @@
 //! What Haywain's developers run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask chaos`,
-//! `cargo xtask fidelity`, `cargo xtask bench`.
+//! `cargo xtask fidelity`, `cargo xtask package`, `cargo xtask install-test`, `cargo xtask bench`.
 //!
 //! It is the first thing that is built on a new machine, so it has few dependencies and none of the workspace's crates:
 //! what it knows of the farm is what any client can see.
@@ -12,7 +12,9 @@ mod farm;
 mod fidelity;
 mod foreground;
 mod http;
+mod install_test;
 mod interrupt;
+mod package;
 mod packages;
 mod process;
 mod programs;
@@ -48,7 +50,7 @@ enum Task {
     Demo(demo::Flags),
     /// Checks and tests everything, as continuous integration does
     ///
-    /// What the tests need is installed first: Blender and bpy 5.0, rustfmt, clippy, cargo-deny.
+    /// What the tests need is installed first: Blender and bpy 5.0, rustfmt, clippy, cargo-deny, shellcheck.
     Test(test::Flags),
     /// Kills, freezes and cuts off whatever a farm on this machine is made of, and looks whether it loses anything
     ///
@@ -58,6 +60,14 @@ enum Task {
     ///
     /// What it needs is installed first: Blender and bpy 5.0.
     Fidelity,
+    /// Installs an agent on a bare Debian by one pasted line, has it render a frame, and removes it
+    ///
+    /// It takes root on Linux. The Debian is made once, by debootstrap, below the target folder (about 1.5 GB).
+    InstallTest(install_test::Flags),
+    /// Makes Debian packages of the agent and the orchestrator
+    ///
+    /// cargo-deb is installed first, into the target folder, if there is none.
+    Package,
     /// Measures
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -70,6 +80,8 @@ fn main() -> ExitCode {
         Task::Test(flags) => test::run(&flags),
         Task::Chaos(flags) => chaos::run(&flags),
         Task::Fidelity => fidelity::run(),
+        Task::InstallTest(flags) => install_test::run(&flags),
+        Task::Package => package::run(),
         Task::Bench(bench) => bench::run(&bench),
     });
     match outcome {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use haywain_orchestrator::access::doors::{Doors, Strangers};
+use haywain_orchestrator::access::doors::{Doors, Line, Strangers};
 use haywain_orchestrator::access::gate::Gate as AccessGate;
 use haywain_orchestrator::access::limits::Limits;
 use haywain_orchestrator::access::sessions::Sessions;
@@ -15,6 +15,7 @@ use haywain_orchestrator::api::{self, App, Intervals};
 use haywain_orchestrator::blobs::Blobs;
 use haywain_orchestrator::clock::Clock;
 use haywain_orchestrator::desk::Desk;
+use haywain_orchestrator::installer::Installer;
 use haywain_orchestrator::scenes;
 use haywain_orchestrator::store::Store;
 use haywain_orchestrator::store::sqlite::{LeaseTimes, SqliteStore};
@@ -97,6 +98,7 @@ impl House {
             sessions: Arc::new(Sessions::new(limits_clock)),
             blobs,
             desk,
+            installer: Arc::new(Installer::new(Some(self.folder.clone()), Line::Plain)),
             default_scene,
             max_frames: 1000,
             intervals: Intervals {

@@ -84,6 +84,9 @@ const DELETE: &Method = &Method::DELETE;
 pub const TABLE: &[Rule] = &[
     rule(POST, "/render", To::Plain, About::Nothing, Load::Short),
     rule(GET, "/status/{job}", To::Plain, About::Job, Load::Short),
+    // No downloads: strangers would take the places of those who have a token.
+    rule(GET, "/install", To::Everybody, About::Nothing, Load::Short),
+    rule(GET, "/install/{file}", To::Everybody, About::Nothing, Load::Short),
 
     rule(GET, "/api/v1", To::Everybody, About::Nothing, Load::Short),
     rule(POST, "/api/v1/session", To::Everybody, About::Nothing, Load::Short),

@@ -13,6 +13,8 @@ use crate::wire::{Answer, Request, Wire};
 const WHO_MAY: &[(&str, &str, &str)] = &[
     ("POST", "/render", "aso"),
     ("GET", "/status/{job}", "aso"),
+    ("GET", "/install", "-asoeg"),
+    ("GET", "/install/{file}", "-asoeg"),
     ("GET", "/api/v1", "-asoeg"),
     ("POST", "/api/v1/session", "-asoeg"),
     ("DELETE", "/api/v1/session", "-asoeg"),
@@ -76,6 +78,7 @@ fn filled(path: &str) -> String {
         ("{frame}", "7".to_owned()),
         ("{name}", "a.png".to_owned()),
         ("{*rest}", "index.css".to_owned()),
+        ("{file}", "haywain-agent.service".to_owned()),
     ];
     parts.iter().fold(path.to_owned(), |path, (part, value)| path.replace(part, value))
 }

@@ -16,6 +16,7 @@ mod durability;
 mod enrolment;
 mod hostile;
 mod inspections;
+mod install;
 mod leases;
 mod limits;
 mod lives;

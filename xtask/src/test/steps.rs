@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::{bpy, setup, tools};
+use super::{bpy, deploy, setup, tools};
 use crate::foreground;
 use crate::service::without_settings;
 use crate::workspace::Workspace;
@@ -69,6 +69,8 @@ pub(super) enum StepName {
     Doc,
     /// The syntax of Python files, and their rules
     Python,
+    /// How exposed the units leave their programs, and the scripts
+    Deploy,
     /// Everything compiles
     Build,
     /// Unit, contract and end-to-end tests
@@ -85,7 +87,7 @@ impl std::fmt::Display for StepName {
 }
 
 /// All steps, in their order: the quickest to fail first, and those first on which others depend.
-pub(super) const STEPS: [Step; 10] = [
+pub(super) const STEPS: [Step; 11] = [
     Step { name: StepName::Setup, what: "what the tests need on this machine", run: setup::ensure },
     Step { name: StepName::Fmt, what: "cargo fmt", run: fmt },
     Step { name: StepName::Clippy, what: "cargo clippy, warnings are errors", run: clippy },
@@ -93,6 +95,7 @@ pub(super) const STEPS: [Step; 10] = [
     Step { name: StepName::Advisories, what: "known faults of dependencies", run: advisories },
     Step { name: StepName::Doc, what: "cargo doc, warnings are errors", run: doc },
     Step { name: StepName::Python, what: "the syntax of Python files, and their rules", run: python },
+    Step { name: StepName::Deploy, what: "units and scripts of deploy/", run: deploy::run },
     Step { name: StepName::Build, what: "cargo build", run: build },
     Step { name: StepName::Test, what: "cargo test, with Blender and bpy", run: test },
     Step { name: StepName::Chaos, what: "half a minute of faults", run: chaos },
@@ -176,7 +179,8 @@ fn chaos(workspace: &Workspace) -> anyhow::Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-fn passes(command: &mut Command) -> anyhow::Result<Outcome> {
+/// Runs a command that fails if something is amiss.
+pub(super) fn passes(command: &mut Command) -> anyhow::Result<Outcome> {
     interrupt::check()?;
     println!("    {}", foreground::shown(command));
     foreground::run(command)?;

@@ -61,6 +61,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(session::begin, session::end))
         .routes(routes!(super::render::submit))
         .routes(routes!(super::status::status))
+        .routes(routes!(super::install::script))
+        .routes(routes!(super::install::file))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::one, removal::remove))
         .routes(routes!(jobs::cancel))
