@@ -15,6 +15,7 @@ use haywain_orchestrator::api::{self, App, Intervals};
 use haywain_orchestrator::blobs::Blobs;
 use haywain_orchestrator::clock::Clock;
 use haywain_orchestrator::desk::Desk;
+use haywain_orchestrator::measures::Measures;
 use haywain_orchestrator::scenes;
 use haywain_orchestrator::store::Store;
 use haywain_orchestrator::store::sqlite::{LeaseTimes, SqliteStore};
@@ -97,6 +98,7 @@ impl House {
             sessions: Arc::new(Sessions::new(limits_clock)),
             blobs,
             desk,
+            measures: Arc::new(Measures::new().unwrap()),
             default_scene,
             max_frames: 1000,
             intervals: Intervals {

@@ -85,6 +85,8 @@ pub const TABLE: &[Rule] = &[
     rule(POST, "/render", To::Plain, About::Nothing, Load::Short),
     rule(GET, "/status/{job}", To::Plain, About::Job, Load::Short),
 
+    rule(GET, "/metrics", To::Operators, About::Nothing, Load::Short),
+
     rule(GET, "/api/v1", To::Everybody, About::Nothing, Load::Short),
     rule(POST, "/api/v1/session", To::Everybody, About::Nothing, Load::Short),
     rule(DELETE, "/api/v1/session", To::Everybody, About::Nothing, Load::Short),

@@ -5,6 +5,7 @@ pub mod agent;
 mod body;
 mod browser;
 mod guard;
+mod metrics;
 mod pace;
 mod problem;
 mod receiving;
@@ -34,6 +35,7 @@ use crate::access::limits::Limits;
 use crate::access::sessions::Sessions;
 use crate::blobs::Blobs;
 use crate::desk::Desk;
+use crate::measures::Measures;
 use crate::store::{Sight, Store};
 
 /// What handlers work with.
@@ -51,6 +53,8 @@ pub struct App {
     pub sessions: Arc<Sessions>,
     /// What people want to know of scenes.
     pub desk: Arc<Desk>,
+    /// What is measured.
+    pub measures: Arc<Measures>,
     /// The scene of jobs that name none.
     pub default_scene: Option<SceneId>,
     /// The most frames in a job.

@@ -13,6 +13,7 @@ use crate::wire::{Answer, Request, Wire};
 const WHO_MAY: &[(&str, &str, &str)] = &[
     ("POST", "/render", "aso"),
     ("GET", "/status/{job}", "aso"),
+    ("GET", "/metrics", "o"),
     ("GET", "/api/v1", "-asoeg"),
     ("POST", "/api/v1/session", "-asoeg"),
     ("DELETE", "/api/v1/session", "-asoeg"),

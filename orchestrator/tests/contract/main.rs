@@ -19,6 +19,7 @@ mod inspections;
 mod leases;
 mod limits;
 mod lives;
+mod metrics;
 mod program;
 mod render;
 mod retention;

@@ -61,6 +61,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(session::begin, session::end))
         .routes(routes!(super::render::submit))
         .routes(routes!(super::status::status))
+        .routes(routes!(super::metrics::metrics))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::one, removal::remove))
         .routes(routes!(jobs::cancel))

@@ -22,7 +22,7 @@ use haywain_shared::scene::{Manifest, SceneId};
 use crate::clock::HeldClock;
 use crate::queue::submission::Limits;
 use crate::store::{
-    AgentFacts, Beat, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Sight, Store, StoreError,
+    AgentFacts, Beat, Delivered, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Sight, Store, StoreError,
     StoredFile,
 };
 
@@ -188,6 +188,15 @@ impl Bench {
         number: i64,
         files: Vec<StoredFile>,
     ) -> Result<UploadOutcome, StoreError> {
+        Ok(self.record_whole(lease, number, files).await?.outcome)
+    }
+
+    pub(super) async fn record_whole(
+        &self,
+        lease: &Lease,
+        number: i64,
+        files: Vec<StoredFile>,
+    ) -> Result<Delivered, StoreError> {
         let rendered = RenderedFrame {
             lease: lease.id,
             job: lease.job,
