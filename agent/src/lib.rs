@@ -22,6 +22,7 @@ pub mod leaving;
 pub mod link;
 pub mod load;
 pub mod machine;
+pub mod marks;
 pub mod memory;
 pub mod outbox;
 pub mod output;

@@ -11,6 +11,7 @@ mod blenders;
 mod cache;
 mod colors;
 mod control;
+mod copies;
 mod deaths;
 mod devices;
 mod enrolment;
