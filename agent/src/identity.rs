@@ -103,16 +103,23 @@ fn remove(path: &Path) -> io::Result<()> {
 /// The agent's own token: the one in `folder`, or a new one. It stays when the agent is shut out: to let it in again is its
 /// owner's to do.
 pub fn own_token(folder: &Path) -> io::Result<Token> {
-    let path = folder.join(TOKEN);
-    match token::in_file(&path) {
-        Ok(token) => Ok(token),
-        Err(NoTokenThere::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+    match kept_token(folder) {
+        Ok(Some(token)) => Ok(token),
+        Ok(None) => {
             let token = Token::draw(Role::Agent).map_err(|error| io::Error::other(error.to_string()))?;
-            token::keep_private(&path, token.reveal().as_bytes())?;
+            token::keep_private(&folder.join(TOKEN), token.reveal().as_bytes())?;
             Ok(token)
         }
         Err(NoTokenThere::Unreadable { source, .. }) => Err(source),
         Err(error) => Err(io::Error::other(error.to_string())),
+    }
+}
+
+/// The token in `folder`, if there is one.
+pub fn kept_token(folder: &Path) -> Result<Option<Token>, NoTokenThere> {
+    match token::in_file(&folder.join(TOKEN)) {
+        Err(NoTokenThere::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
     }
 }
 
