@@ -164,6 +164,9 @@ pub enum Errand {
         #[arg(long)]
         json: bool,
     },
+    /// Look at all that an agent needs here (Blender, devices, disk, clock, proxy, TLS, token), render a frame, and say what to do about
+    /// what is wrong. Takes the flags that the agent takes, before this word. Exits with 1 if something is
+    Doctor,
 }
 
 /// What stands between the paths in `HAYWAIN_BLENDER`: as in PATH.

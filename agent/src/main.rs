@@ -8,7 +8,7 @@ use clap::Parser as _;
 use haywain_agent::agent::{self, Ended};
 use haywain_agent::config::{Errand, Flags, Settings};
 use haywain_agent::status::tell;
-use haywain_agent::{clock, jail};
+use haywain_agent::{clock, doctor, jail};
 use haywain_shared::shutdown::Signals;
 use haywain_shared::{config, logging};
 
@@ -34,8 +34,13 @@ async fn run() -> anyhow::Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => config::default_data_dir("agent")?,
     };
-    if let Some(Errand::Status { json }) = flags.errand {
-        return tell(&data_dir, json);
+    match flags.errand {
+        Some(Errand::Status { json }) => return tell(&data_dir, json),
+        Some(Errand::Doctor) => {
+            let is_well = doctor::examine(&settings, &data_dir, |finding| println!("{finding}")).await;
+            return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        None => {}
     }
     let signals = Signals::listen().context("listening for signals")?;
     match agent::run(&settings, &data_dir, signals).await? {

@@ -181,3 +181,117 @@ pub(super) fn token(asks_for_tokens: bool, own: &Standing, enrolment: &Standing)
         (_, Standing::Known(_, role)) => bad(format!("the enrolment token has the role {role}"), MAKE_ONE),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[track_caller]
+    fn assert_told(finding: &Finding, verdict: Verdict, words: &str) {
+        assert_eq!(finding.verdict, verdict, "{finding}");
+        assert!(finding.to_string().contains(words), "{words:?} is not in {finding}");
+        assert_eq!(finding.advice.is_none(), verdict == Verdict::Good, "whoever hears of a fault hears what to do: {finding}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_put_right_by_its_reason() {
+        for (kind, words) in [
+            (io::ErrorKind::PermissionDenied, "run this as the agent's user"),
+            (io::ErrorKind::StorageFull, "free some space"),
+            (io::ErrorKind::ReadOnlyFilesystem, "--data-dir"),
+            (io::ErrorKind::NotADirectory, "--data-dir"),
+        ] {
+            assert_told(&unwritable(Path::new("/data"), &kind.into()), Verdict::Bad, words);
+        }
+        assert_told(&another_user(Path::new("/data"), 998, 0), Verdict::Doubtful, "belongs to user 998, and this is user 0");
+    }
+
+    #[test]
+    fn a_disk_has_room_or_not() {
+        assert_told(&disk(50_000_000_000), Verdict::Good, "50000 MB free");
+        assert_told(&disk(5_000_000_000), Verdict::Doubtful, "--cache-size");
+        assert_told(&disk(999_999_999), Verdict::Bad, "free some space");
+    }
+
+    #[test]
+    fn a_clock_may_be_off_by_little() {
+        let seconds = SignedDuration::from_secs;
+        assert_told(&clock(Some(seconds(0))), Verdict::Good, "within 30 s");
+        assert_told(&clock(Some(seconds(-30))), Verdict::Good, "within 30 s");
+        assert_told(&clock(Some(seconds(31))), Verdict::Doubtful, "31 s ahead of");
+        assert_told(&clock(Some(seconds(-301))), Verdict::Bad, "301 s behind");
+        assert_told(&clock(Some(seconds(86_400))), Verdict::Bad, "timedatectl");
+        assert_told(&clock(None), Verdict::Doubtful, "does not tell the time");
+    }
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        assert_told(&proxy(None), Verdict::Good, "none");
+        let secret = proxy(Some(("HTTPS_PROXY", "http://ann:secret@proxy.example:3128")));
+        assert_told(&secret, Verdict::Good, "proxy.example:3128 (HTTPS_PROXY)");
+        assert!(!secret.to_string().contains("secret"));
+        assert_told(&proxy(Some(("https_proxy", "proxy.example:3128"))), Verdict::Good, "proxy.example:3128");
+        assert_told(&proxy(Some(("ALL_PROXY", "http://"))), Verdict::Bad, "set ALL_PROXY");
+    }
+
+    #[test]
+    fn what_the_network_says_leads_to_what_to_do() {
+        // As reqwest, hyper and rustls say it.
+        let cases = [
+            ("https", "invalid peer certificate: UnknownIssuer", "--ca FILE"),
+            ("https", "invalid peer certificate: certificate not valid for name \"a\"; certificate is only valid for b", "not for the name"),
+            ("https", "invalid peer certificate: certificate expired: verification time 1764020000", "look at the clock first"),
+            ("https", "invalid peer certificate: certificate not valid yet", "set this machine's clock"),
+            ("https", "received corrupt message of type InvalidContentType", "does not speak TLS"),
+            ("http", "error sending request: invalid HTTP version parsed", "use https://"),
+            ("http", "dns error: failed to lookup address information: Name or service not known", "no such name"),
+            ("http", "tcp connect error: Connection refused (os error 111)", "nothing listens there"),
+            ("http", "operation timed out", "firewall"),
+        ];
+        for (scheme, reason, words) in cases {
+            let url = Url::parse(&format!("{scheme}://render.example:4000")).unwrap();
+            assert_told(&no_answer(&url, reason, false), Verdict::Bad, words);
+            assert_told(&no_answer(&url, reason, true), Verdict::Bad, "try without it");
+        }
+        let url = Url::parse("https://render.example").unwrap();
+        assert_told(&no_answer(&url, "tunnel error: unsuccessful", true), Verdict::Bad, "the proxy refuses");
+    }
+
+    #[test]
+    fn a_line_is_sealed_or_need_not_be() {
+        let of = |url: &str, ca| tls(&Url::parse(url).unwrap(), ca);
+        assert_told(&of("https://render.example", None), Verdict::Good, "that this system trusts");
+        assert_told(&of("https://render.example", Some(Path::new("/etc/ca.pem"))), Verdict::Good, "/etc/ca.pem");
+        for here in ["http://127.0.0.1:4000", "http://localhost:4000", "http://[::1]:4000"] {
+            assert_told(&of(here, None), Verdict::Good, "none is needed");
+        }
+        assert_told(&of("http://192.168.1.5:4000", None), Verdict::Doubtful, "not encrypted");
+    }
+
+    #[test]
+    fn a_token_is_good_or_another_is_needed() {
+        use Standing::*;
+        let known = |name: &str, role| Known(name.to_owned(), role);
+        let refused = || Refused("the token was revoked".to_owned());
+        let unreadable = || Unreadable("permission denied".to_owned());
+        let enrol = || known("rack", Role::Enrol);
+        for (own, enrolment, verdict, words) in [
+            (known("barn", Role::Agent), Absent, Verdict::Good, "known as \"barn\""),
+            (known("barn", Role::Agent), refused(), Verdict::Good, "known as"),
+            (known("ann", Role::Submit), enrol(), Verdict::Bad, "delete that file"),
+            (Absent, enrol(), Verdict::Good, "lets this machine in"),
+            (Absent, Absent, Verdict::Bad, "token create"),
+            (Absent, refused(), Verdict::Bad, "was revoked"),
+            (Absent, known("ann", Role::Operate), Verdict::Bad, "has the role operate"),
+            (refused(), Absent, Verdict::Bad, "was revoked"),
+            (refused(), refused(), Verdict::Bad, "the enrolment token is refused"),
+            (refused(), enrol(), Verdict::Doubtful, "start the agent, and it enrols"),
+            (unreadable(), enrol(), Verdict::Bad, "run this as the agent's user"),
+            (Absent, unreadable(), Verdict::Bad, "--token-file"),
+        ] {
+            assert_told(&token(true, &own, &enrolment), verdict, words);
+            assert_told(&token(false, &own, &enrolment), Verdict::Good, "asks for none");
+        }
+    }
+}

@@ -91,6 +91,11 @@ impl Farm {
         Process::start(command, &self.folder.path().join(format!("{name}.log")))
     }
 
+    /// Where the orchestrator answers.
+    pub(crate) fn address(&self) -> String {
+        self.url("")
+    }
+
     /// The orchestrator's own folder.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("orchestrator")

@@ -13,6 +13,7 @@ mod colors;
 mod control;
 mod copies;
 mod deaths;
+mod doctor;
 mod devices;
 mod enrolment;
 mod errands;
