@@ -10,7 +10,7 @@ use crate::farm::Farm;
 /// What the doctor says to these flags, and its exit code.
 fn doctor(data_dir: &Path, flags: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_haywain-agent"));
-    for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("HAYWAIN_") || name.ends_with("_PROXY")) {
+    for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("HAYWAIN_") || name.to_uppercase().ends_with("_PROXY")) {
         command.env_remove(variable);
     }
     command.arg("--data-dir").arg(data_dir).args(flags).arg("doctor").envs(environment.iter().copied());
@@ -30,7 +30,7 @@ fn assert_says(told: &str, mark: &str, subject: &str, words: &str) {
 fn where_nothing_is_wrong_the_doctor_renders_a_frame_and_leaves_nothing() {
     let farm = Farm::start(&blenders::scene("basic"));
     let url = farm.address();
-    for kind in Kind::ALL {
+    for kind in blenders::BOTH {
         let data_dir = farm.folder().join("none yet");
         let blender = blenders::path(kind);
         let (told, code) = doctor(&data_dir, &["--orchestrator", &url, "--blender", blender.to_str().unwrap()], &[]);
