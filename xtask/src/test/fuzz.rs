@@ -74,7 +74,7 @@ pub(super) fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
         bail!("another program took the port that was free before: try again");
     }
     let url = format!("http://{address}");
-    make_jobs(&Client::new(&url, CALL).by(&token))?;
+    make_jobs(&Client::new(&url, CALL).with_token(&token))?;
     let call = |flags: &[&str]| -> anyhow::Result<()> {
         let mut command = Command::new(&schemathesis);
         command.arg("--config-file").arg(workspace.root.join("xtask/fuzz/schemathesis.toml")).arg("run");

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::steps::Outcome;
-use super::{bpy, tools};
+use super::{bpy, fuzz, tools};
 use crate::blender;
 use crate::foreground;
 use crate::workspace::Workspace;
@@ -13,6 +13,9 @@ pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<Outcome> {
     components(workspace)?;
     println!("    Blender: {}", blender::ensure()?.display());
     println!("    cargo-deny: {}", tools::ensure_cargo_deny(workspace)?.display());
+    if cfg!(unix) {
+        println!("    schemathesis: {}", fuzz::ensure(workspace)?.display());
+    }
     match bpy::ensure(workspace) {
         Ok(python) => println!("    bpy: {}", python.display()),
         Err(error) => {
