@@ -29,7 +29,10 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn run() -> anyhow::Result<ExitCode> {
     let flags = Flags::parse();
     let settings: Settings = config::load("agent", &flags, flags.config.as_deref())?;
-    logging::start(settings.log_format);
+    // What the doctor has to say is on standard output, and no log.
+    if !matches!(flags.errand, Some(Errand::Doctor)) {
+        logging::start(settings.log_format);
+    }
     let data_dir = match &settings.data_dir {
         Some(folder) => folder.clone(),
         None => config::default_data_dir("agent")?,

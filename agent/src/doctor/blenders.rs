@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use haywain_shared::cause::Cause;
+use haywain_shared::devices::DeviceKind;
+use haywain_shared::frames::FrameNumber;
 use haywain_shared::options::{RenderOptions, Scripts};
 use haywain_shared::protocol::{BlenderFacts, InspectionWish};
 use tokio_util::task::TaskTracker;
@@ -10,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::Finding;
 use crate::blender::known::Known;
 use crate::blender::probe::{self, Laboratory};
-use crate::blender::session::{Opening, Patience, Terms};
+use crate::blender::session::{Failure, Opening, Patience, Terms};
 use crate::blender::specimen::{self, SIZE};
 use crate::blender::studio::{BlenderStudio, Studio as _};
 use crate::blender::{Blender, find};
@@ -96,7 +99,7 @@ fn devices(facts: &BlenderFacts, gpus: &[String]) -> Vec<Finding> {
             findings.push(Finding::doubtful("devices", format!("{version} has no {}: {reason}", engine.name), advice));
         }
     }
-    let computes = facts.devices.iter().any(|device| haywain_shared::devices::DeviceKind::GPUS.contains(&device.kind));
+    let computes = facts.devices.iter().any(|device| DeviceKind::GPUS.contains(&device.kind));
     if !gpus.is_empty() && !computes {
         let seen = format!("Cycles of {version} does not compute with {}", gpus.join(", "));
         let advice = "install the GPU's driver (for NVIDIA the proprietary one), and let the agent's user use it: groups video and render";
@@ -145,8 +148,7 @@ async fn rendered(blender: &Blender, laboratory: Laboratory<'_>) -> Result<(Stri
     let terms = Terms { frame_timeout: Some(FOR_THE_FRAME), ..Terms::default() };
     let attempt = async {
         session.open(&scene, opening).await?;
-        let number = haywain_shared::frames::FrameNumber::try_from(1)
-            .map_err(|error| crate::blender::session::Failure::new(haywain_shared::cause::Cause::BadScene, error.to_string()))?;
+        let number = FrameNumber::try_from(1_i64).map_err(|error| Failure::new(Cause::BadScene, error.to_string()))?;
         session.render(number, &folder, terms, &mut |_| {}).await
     };
     let frame = attempt.await;
@@ -162,7 +164,7 @@ async fn rendered(blender: &Blender, laboratory: Laboratory<'_>) -> Result<(Stri
 
 #[cfg(test)]
 mod tests {
-    use haywain_shared::devices::{DeviceFacts, DeviceKind, PartFacts};
+    use haywain_shared::devices::{DeviceFacts, PartFacts};
     use haywain_shared::protocol::{BlenderBuild, BlenderKind};
 
     use super::*;

@@ -13,9 +13,6 @@ pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<Outcome> {
     components(workspace)?;
     println!("    Blender: {}", blender::ensure()?.display());
     println!("    cargo-deny: {}", tools::ensure_cargo_deny(workspace)?.display());
-    if cfg!(unix) {
-        println!("    schemathesis: {}", fuzz::ensure(workspace)?.display());
-    }
     match bpy::ensure(workspace) {
         Ok(python) => println!("    bpy: {}", python.display()),
         Err(error) => {
@@ -26,6 +23,7 @@ pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<Outcome> {
             )));
         }
     }
+    println!("    schemathesis: {}", fuzz::ensure(workspace)?.display());
     Ok(Outcome::Passed)
 }
 
