@@ -38,11 +38,11 @@ pub(in crate::store) async fn a_census_counts_every_frame_under_its_job_s_state(
     let held = lease.frames.len();
     assert_eq!(jobs(&bench).await, [(Running, 1, [3 - held, held, 0, 0])]);
     for number in lease.frames.iter() {
-        bench.deliver(&lease, number.get()).await.unwrap();
+        bench.deliver(&lease, number.get().into()).await.unwrap();
     }
     while let Some(lease) = bench.ask(agent, RequestId::generate()).await.unwrap() {
         for number in lease.frames.iter() {
-            bench.deliver(&lease, number.get()).await.unwrap();
+            bench.deliver(&lease, number.get().into()).await.unwrap();
         }
     }
     assert_eq!(jobs(&bench).await, [(Completed, 1, [0, 0, 3, 0])]);
