@@ -348,11 +348,12 @@ impl Parts {
 
         // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
         let mut watching = std::pin::pin!(leaving.keep_to_bounds());
-        let mut watched = false;
+        let (mut watched, mut beats) = (false, true);
         let ended = loop {
             tokio::select! {
                 ended = &mut crew => break ended?,
                 over = &mut beating => {
+                    beats = false;
                     leaving.stop();
                     crew.await?;
                     break over;
@@ -363,7 +364,7 @@ impl Parts {
         let told = async {
             tokio::select! {
                 _ = &mut courier => {}
-                _ = &mut beating => {}
+                _ = &mut beating, if beats => {}
             }
         };
         farewell(told, &link).await;
