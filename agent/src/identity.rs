@@ -62,7 +62,10 @@ pub fn next_life(folder: &Path, here: &Marks) -> io::Result<Identity> {
         None => (AgentId::generate(), 0, here.clone()),
     };
     let incarnation = last.checked_add(step()?).map(Incarnation).ok_or_else(|| {
-        io::Error::other(format!("{}: no later life than {last} is possible: delete the file", folder.join(FILE).display()))
+        io::Error::other(format!(
+            "{}: no later life than {last} is possible: delete the file",
+            folder.join(FILE).display()
+        ))
     })?;
     let identity = Identity { agent_id, incarnation };
     let written = folder.join("identity.json.new");

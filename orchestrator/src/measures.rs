@@ -55,7 +55,8 @@ impl Measures {
             .build_recorder();
         let (lease, first_frame, frame, agents, clients) = with_local_recorder(&recorder, || {
             describe();
-            let [lease, first, frame] = [LEASE_SECONDS, FIRST_FRAME_SECONDS, FRAME_SECONDS].map(|name| histogram!(name));
+            let [lease, first, frame] =
+                [LEASE_SECONDS, FIRST_FRAME_SECONDS, FRAME_SECONDS].map(|name| histogram!(name));
             (lease, first, frame, Traffic::with("agents"), Traffic::with("clients"))
         });
         Ok(Self { handle: recorder.handle(), recorder, lease, first_frame, frame, agents, clients })

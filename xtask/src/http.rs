@@ -70,7 +70,10 @@ impl Client {
 
     /// `GET`, as a client that wants JSON. The status code is the caller's to judge.
     pub(crate) fn get_json(&self, path: &str) -> anyhow::Result<Value> {
-        let answer = self.with_authorization(self.agent.get(format!("{}{path}", self.base))).header(ACCEPT, "application/json").call();
+        let answer = self
+            .with_authorization(self.agent.get(format!("{}{path}", self.base)))
+            .header(ACCEPT, "application/json")
+            .call();
         let answer = answer.map_err(Into::into).and_then(Answer::read);
         answer.and_then(|answer| answer.json()).with_context(|| format!("GET {path}"))
     }

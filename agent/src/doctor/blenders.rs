@@ -36,7 +36,9 @@ pub(super) async fn check(
         Ok(blenders) => blenders,
         Err(error) => {
             let advice = match error {
-                find::NotFound::NotABlender { .. } => "look at --blender: a Blender program, or a Python that has the bpy module",
+                find::NotFound::NotABlender { .. } => {
+                    "look at --blender: a Blender program, or a Python that has the bpy module"
+                }
                 find::NotFound::Nowhere => "without a Blender there is nothing to render with",
             };
             return tell(vec![Finding::bad("Blender", error.to_string(), advice)]);
@@ -67,12 +69,15 @@ fn sandbox(wanted: Sandbox, found: std::io::Result<Strength>) -> Finding {
         (_, Err(error)) => Finding::bad("sandbox", format!("it could not be tried: {error}"), advice),
         (_, Ok(Strength::Full)) => Finding::good("sandbox", "Blender is kept from other files and the network"),
         (Sandbox::Require, Ok(strength)) => {
-            let seen = format!("this system can build only a {} one, and --sandbox require wants all of it", strength.word());
+            let seen =
+                format!("this system can build only a {} one, and --sandbox require wants all of it", strength.word());
             Finding::bad("sandbox", seen, advice)
         }
-        (Sandbox::Off, Ok(_)) => {
-            Finding::doubtful("sandbox", "it is switched off", "leave out --sandbox off: Blender can do what the agent's user can")
-        }
+        (Sandbox::Off, Ok(_)) => Finding::doubtful(
+            "sandbox",
+            "it is switched off",
+            "leave out --sandbox off: Blender can do what the agent's user can",
+        ),
         (Sandbox::Auto, Ok(strength)) => {
             let seen = format!("{}: Blender can do some or all of what the agent's user can", strength.word());
             Finding::doubtful("sandbox", seen, advice)
@@ -114,10 +119,14 @@ async fn frame(blender: &Blender, laboratory: Laboratory<'_>) -> Finding {
     match rendered(blender, laboratory).await {
         Ok((engine, render_ms)) => {
             let (width, height) = SIZE;
-            Finding::good("frame", format!("{version} has rendered {width} by {height} pixels with {engine} in {render_ms} ms"))
+            Finding::good(
+                "frame",
+                format!("{version} has rendered {width} by {height} pixels with {engine} in {render_ms} ms"),
+            )
         }
         Err(reason) => {
-            let advice = "no job would do better here: see the reason, and start this Blender by hand if that does not help";
+            let advice =
+                "no job would do better here: see the reason, and start this Blender by hand if that does not help";
             Finding::bad("frame", format!("{version} has rendered none: {reason}"), advice)
         }
     }
@@ -192,7 +201,10 @@ mod tests {
 
     #[test]
     fn what_does_not_render_is_said_with_its_reason() {
-        let part = |name: &str, failure: Option<&str>| PartFacts { name: name.to_owned(), failure: failure.map(str::to_owned) };
+        let part = |name: &str, failure: Option<&str>| PartFacts {
+            name: name.to_owned(),
+            failure: failure.map(str::to_owned),
+        };
         let build = BlenderBuild { version: "4.2.0".to_owned(), kind: BlenderKind::Program };
         let cpu = DeviceFacts { kind: DeviceKind::Cpu, name: "AMD EPYC".to_owned(), id: "CPU".to_owned() };
         let facts = |devices: &[DeviceFacts], engines: &[PartFacts]| BlenderFacts {

@@ -62,7 +62,8 @@ pub(super) async fn check(settings: &Settings, data_dir: &Path) -> Vec<Finding> 
     let clients = match HttpClients::new(concat!("haywain-agent/", env!("CARGO_PKG_VERSION")), settings.ca.as_deref()) {
         Ok(clients) => clients,
         Err(error) => {
-            let advice = "name the file of your certificate authority with --ca, or leave it out to trust those of the system";
+            let advice =
+                "name the file of your certificate authority with --ca, or leave it out to trust those of the system";
             findings.push(Finding::bad("TLS", error.to_string(), advice));
             return findings;
         }

@@ -42,7 +42,11 @@ pub(super) fn disk(free_bytes: u64) -> Finding {
     if free_bytes < TOO_LITTLE_BYTES {
         Finding::bad("disk", seen, "free some space, or name a folder on another disk with --data-dir")
     } else if free_bytes < LITTLE_BYTES {
-        Finding::doubtful("disk", seen, "large scenes may not fit: bound the cache with --cache-size, or free some space")
+        Finding::doubtful(
+            "disk",
+            seen,
+            "large scenes may not fit: bound the cache with --cache-size, or free some space",
+        )
     } else {
         Finding::good("disk", seen)
     }
@@ -51,7 +55,11 @@ pub(super) fn disk(free_bytes: u64) -> Finding {
 /// `ahead` is by how much this machine's clock is ahead of the orchestrator's; `None` if that does not tell the time.
 pub(super) fn clock(ahead: Option<SignedDuration>) -> Finding {
     let Some(ahead) = ahead else {
-        return Finding::doubtful("clock", "the orchestrator's answer does not tell the time", "compare the clocks yourself");
+        return Finding::doubtful(
+            "clock",
+            "the orchestrator's answer does not tell the time",
+            "compare the clocks yourself",
+        );
     };
     let way = if ahead.is_negative() { "behind" } else { "ahead of" };
     let off = ahead.abs();
@@ -71,7 +79,8 @@ pub(super) fn clock(ahead: Option<SignedDuration>) -> Finding {
 pub(super) fn proxy(set: Option<(&'static str, &str)>) -> Finding {
     let Some((variable, value)) = set else { return Finding::good("proxy", "none is set") };
     let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    match Url::parse(&with_scheme).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()))) {
+    match Url::parse(&with_scheme).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default())))
+    {
         Some((host, port)) => {
             let port = port.map_or_else(String::new, |port| format!(":{port}"));
             Finding::good("proxy", format!("calls go through {host}{port} ({variable})"))
@@ -89,7 +98,10 @@ pub(super) fn no_answer(url: &Url, reason: &str, has_proxy: bool) -> Finding {
     let advice = if has(&["UnknownIssuer", "unknown issuer", "CaUsedAsEndEntity"]) {
         "its certificate is from an authority that this machine does not trust: name your own with --ca FILE".to_owned()
     } else if has(&["NotValidForName", "not valid for name"]) {
-        format!("its certificate is not for the name {}: use the one that it is for", url.host_str().unwrap_or_default())
+        format!(
+            "its certificate is not for the name {}: use the one that it is for",
+            url.host_str().unwrap_or_default()
+        )
     } else if has(&["Expired", "expired"]) {
         "its certificate has expired, or this machine's clock is wrong: look at the clock first, then renew the certificate"
             .to_owned()
@@ -97,7 +109,8 @@ pub(super) fn no_answer(url: &Url, reason: &str, has_proxy: bool) -> Finding {
         "its certificate is not good yet: set this machine's clock".to_owned()
     } else if has(&["InvalidContentType", "invalid HTTP version", "invalid HTTP status-line", "InvalidMessage"]) {
         if url.scheme() == "https" {
-            "what answers there does not speak TLS: use http://, or give the orchestrator --tls-cert and --tls-key".to_owned()
+            "what answers there does not speak TLS: use http://, or give the orchestrator --tls-cert and --tls-key"
+                .to_owned()
         } else {
             "what answers there does not speak HTTP: use https:// if it has a certificate".to_owned()
         }
@@ -118,10 +131,8 @@ pub(super) fn no_answer(url: &Url, reason: &str, has_proxy: bool) -> Finding {
 /// Whether the way to the orchestrator can be listened to.
 pub(super) fn tls(url: &Url, own_authority: Option<&Path>) -> Finding {
     if url.scheme() == "https" {
-        let by = own_authority.map_or_else(
-            || "one that this system trusts".to_owned(),
-            |file| format!("that in {}", file.display()),
-        );
+        let by = own_authority
+            .map_or_else(|| "one that this system trusts".to_owned(), |file| format!("that in {}", file.display()));
         return Finding::good("TLS", format!("the certificate is good; its authority is {by}"));
     }
     let is_here = url.host_str().is_some_and(|host| {
@@ -166,8 +177,13 @@ pub(super) fn token(asks_for_tokens: bool, own: &Standing, enrolment: &Standing)
         (Standing::Unreadable(why), _) => {
             bad(why.clone(), "run this as the agent's user; if nobody can read that file, delete it and enrol anew")
         }
-        (_, Standing::Unreadable(why)) => bad(why.clone(), "see that --token-file (or HAYWAIN_TOKEN) has a whole token, and that the agent's user can read it"),
-        (Standing::Absent, Standing::Absent) => bad("there is none, and the orchestrator asks for one".to_owned(), MAKE_ONE),
+        (_, Standing::Unreadable(why)) => bad(
+            why.clone(),
+            "see that --token-file (or HAYWAIN_TOKEN) has a whole token, and that the agent's user can read it",
+        ),
+        (Standing::Absent, Standing::Absent) => {
+            bad("there is none, and the orchestrator asks for one".to_owned(), MAKE_ONE)
+        }
         (Standing::Refused(why), Standing::Absent) => bad(format!("this agent's own is refused: {why}"), MAKE_ONE),
         (_, Standing::Refused(why)) => bad(format!("the enrolment token is refused: {why}"), MAKE_ONE),
         (Standing::Absent, Standing::Known(name, Role::Enrol)) => {
@@ -191,7 +207,11 @@ mod tests {
     fn assert_told(finding: &Finding, verdict: Verdict, words: &str) {
         assert_eq!(finding.verdict, verdict, "{finding}");
         assert!(finding.to_string().contains(words), "{words:?} is not in {finding}");
-        assert_eq!(finding.advice.is_none(), verdict == Verdict::Good, "whoever hears of a fault hears what to do: {finding}");
+        assert_eq!(
+            finding.advice.is_none(),
+            verdict == Verdict::Good,
+            "whoever hears of a fault hears what to do: {finding}"
+        );
     }
 
     #[test]
@@ -204,7 +224,11 @@ mod tests {
         ] {
             assert_told(&unwritable(Path::new("/data"), &kind.into()), Verdict::Bad, words);
         }
-        assert_told(&another_user(Path::new("/data"), 998, 0), Verdict::Doubtful, "belongs to user 998, and this is user 0");
+        assert_told(
+            &another_user(Path::new("/data"), 998, 0),
+            Verdict::Doubtful,
+            "belongs to user 998, and this is user 0",
+        );
     }
 
     #[test]
@@ -240,8 +264,16 @@ mod tests {
         // As reqwest, hyper and rustls say it.
         let cases = [
             ("https", "invalid peer certificate: UnknownIssuer", "--ca FILE"),
-            ("https", "invalid peer certificate: certificate not valid for name \"a\"; certificate is only valid for b", "not for the name"),
-            ("https", "invalid peer certificate: certificate expired: verification time 1764020000", "look at the clock first"),
+            (
+                "https",
+                "invalid peer certificate: certificate not valid for name \"a\"; certificate is only valid for b",
+                "not for the name",
+            ),
+            (
+                "https",
+                "invalid peer certificate: certificate expired: verification time 1764020000",
+                "look at the clock first",
+            ),
             ("https", "invalid peer certificate: certificate not valid yet", "set this machine's clock"),
             ("https", "received corrupt message of type InvalidContentType", "does not speak TLS"),
             ("http", "error sending request: invalid HTTP version parsed", "use https://"),

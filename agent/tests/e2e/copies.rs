@@ -60,7 +60,10 @@ fn two_machines_from_one_disk_image_are_two_agents() {
     for agent in [&one, &two] {
         agent.wait_for_log("registered");
     }
-    assert_eq!(one.logged("this data folder comes from another machine: a new agent starts here, and enrols as one"), [] as [Value; 0]);
+    assert_eq!(
+        one.logged("this data folder comes from another machine: a new agent starts here, and enrols as one"),
+        [] as [Value; 0]
+    );
     two.wait_for_log("this data folder comes from another machine: a new agent starts here, and enrols as one");
     wait("both agents", || (online(&farm).len() == 2).then_some(()));
     render_once_each(&farm, 8);

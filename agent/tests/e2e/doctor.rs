@@ -10,7 +10,9 @@ use crate::farm::Farm;
 /// What the doctor says to these flags, and its exit code.
 fn doctor(data_dir: &Path, flags: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_haywain-agent"));
-    for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("HAYWAIN_") || name.to_uppercase().ends_with("_PROXY")) {
+    for (variable, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("HAYWAIN_") || name.to_uppercase().ends_with("_PROXY"))
+    {
         command.env_remove(variable);
     }
     command.arg("--data-dir").arg(data_dir).args(flags).arg("doctor").envs(environment.iter().copied());
@@ -115,7 +117,11 @@ fn what_is_wrong_is_said_with_what_to_do_about_it() {
     }
     // A Blender that starts and cannot render is found out, too.
     let broken = farm.folder().join("blender");
-    fs::write(&broken, format!("#!/bin/sh\n[ \"$1\" = --version ] && exec {blender} --version\necho no GPU for you >&2\nexit 1\n")).unwrap();
+    fs::write(
+        &broken,
+        format!("#!/bin/sh\n[ \"$1\" = --version ] && exec {blender} --version\necho no GPU for you >&2\nexit 1\n"),
+    )
+    .unwrap();
     assert!(Command::new("chmod").arg("+x").arg(&broken).status().unwrap().success());
     let (told, code) = doctor(&data_dir, &["--orchestrator", &url, "--blender", broken.to_str().unwrap()], &[]);
     assert_eq!(code, Some(1), "{told}");

@@ -9,9 +9,9 @@ use futures_util::future::BoxFuture;
 use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    Admission, Admissions, AgentCommand, Beat, BlobStanding, Census, Delivered, Enrolment, Erased, Failure, JobCommand, JobFilter,
-    JobLabel, KeptFrame, KeptScene, Lease, LeaseAsk, NewJob, NewToken, Registration, RemovedJob, RenderedFrame,
-    SceneEntry, SceneFilter, Sight, Store, StoreError, Thing, TokenReport,
+    Admission, Admissions, AgentCommand, Beat, BlobStanding, Census, Delivered, Enrolment, Erased, Failure, JobCommand,
+    JobFilter, JobLabel, KeptFrame, KeptScene, Lease, LeaseAsk, NewJob, NewToken, Registration, RemovedJob,
+    RenderedFrame, SceneEntry, SceneFilter, Sight, Store, StoreError, Thing, TokenReport,
 };
 use haywain_shared::blender_version::Release;
 use haywain_shared::digest::Sha256Digest;

@@ -22,8 +22,8 @@ use haywain_shared::scene::{Manifest, SceneId};
 use crate::clock::HeldClock;
 use crate::queue::submission::Limits;
 use crate::store::{
-    AgentFacts, Beat, Delivered, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Sight, Store, StoreError,
-    StoredFile,
+    AgentFacts, Beat, Delivered, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Sight, Store,
+    StoreError, StoredFile,
 };
 
 /// How long leases last in these cases.

@@ -100,7 +100,8 @@ pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<Deliv
         // It is in another generation by now.
         return Ok(UploadOutcome::Superseded.into());
     };
-    let next = sqlx::query(NEXT_PLACE).bind(&job.as_bytes()[..]).fetch_one(&mut tx.conn).await.map_err(database_error)?;
+    let next =
+        sqlx::query(NEXT_PLACE).bind(&job.as_bytes()[..]).fetch_one(&mut tx.conn).await.map_err(database_error)?;
     let place = integer(&next, "recorded")?;
     let waited_ms = u64::try_from(tx.now_ms - integer(&next, "created_ms")?).unwrap_or(0);
     let first_after = (place == 1).then_some(Duration::from_millis(waited_ms));

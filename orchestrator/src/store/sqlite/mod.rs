@@ -54,8 +54,9 @@ use self::writer::Writer;
 use super::presence::Life;
 use super::terms::Terms;
 use super::{
-    AgentCommand, Beat, BlobStanding, Census, Delivered, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
-    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Sight, Store, StoreError,
+    AgentCommand, Beat, BlobStanding, Census, Delivered, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame,
+    KeptScene, Lease, LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Sight, Store,
+    StoreError,
 };
 use crate::blobs::JobFiles;
 use crate::clock::Clock;
