@@ -36,6 +36,7 @@ use crate::leaving::{Bounds, Leaving};
 use crate::link::{Introduction, Link, LinkEnded};
 use crate::load::{Load, SystemLoad};
 use crate::machine::{self, Machine};
+use crate::marks::Marks;
 use crate::memory::learnt::Learnt;
 use crate::memory::limits::Limits;
 use crate::memory::look::SystemLook;
@@ -61,7 +62,7 @@ pub enum Ended {
     InOrder,
     /// At once: what was in work is given back.
     AtOnce,
-    /// Another process runs as this agent.
+    /// Another process runs as this agent. If this one had begun to work as it, it does so no more, nor after its next start.
     Replaced(String),
 }
 
@@ -124,7 +125,11 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         started: machine::started(process).unwrap_or(began),
     };
     let keeper = Keeper::start(board.clone(), who, folder.path(), settings.metrics).await?;
-    let bounds = Bounds { idle: settings.exit_when_idle.map(|span| span.0), jobs: settings.max_jobs };
+    let bounds = Bounds {
+        idle: settings.exit_when_idle.map(|span| span.0),
+        jobs: settings.max_jobs,
+        drain: settings.drain_limit.map(|span| span.0),
+    };
     let transport = HttpTransport::new(&settings.orchestrator, settings.ca.as_deref())?;
     let parts = Parts {
         client: AgentClient::new(Arc::new(Watched::new(transport, board.clone()))).with_keys(Keys { own, enrolment }),
@@ -287,7 +292,8 @@ impl Parts {
         let blenders: Arc<[_]> = introduction.blenders.as_slice().into();
         let blender =
             introduction.blenders.first().map(|facts| facts.build.clone()).context("an agent without a Blender")?;
-        let agent_id = introduction.identity.agent_id;
+        let identity = introduction.identity;
+        let agent_id = identity.agent_id;
         let link = Link::new(client.clone(), introduction, governor.setting().slots, leaving.stopping().clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
@@ -341,12 +347,13 @@ impl Parts {
         tokio::pin!(beating);
 
         // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
-        let mut watching = std::pin::pin!(leaving.watch_idleness());
-        let mut watched = false;
+        let mut watching = std::pin::pin!(leaving.keep_to_bounds());
+        let (mut watched, mut beats) = (false, true);
         let ended = loop {
             tokio::select! {
                 ended = &mut crew => break ended?,
                 over = &mut beating => {
+                    beats = false;
                     leaving.stop();
                     crew.await?;
                     break over;
@@ -357,7 +364,7 @@ impl Parts {
         let told = async {
             tokio::select! {
                 _ = &mut courier => {}
-                _ = &mut beating => {}
+                _ = &mut beating, if beats => {}
             }
         };
         farewell(told, &link).await;
@@ -366,7 +373,11 @@ impl Parts {
         tasks.close();
         tasks.wait().await;
         tracing::info!("left");
-        Ok(how(ended, &leaving))
+        let ended = how(ended, &leaving);
+        if matches!(ended, Ended::Replaced(_)) {
+            identity::disown(folder, identity).context("the agent's identity, in its data folder")?;
+        }
+        Ok(ended)
     }
 }
 
@@ -401,8 +412,9 @@ async fn identity_once_there_is_room(
     folder: &Path,
     signals: &mut Signals,
 ) -> anyhow::Result<Option<(Identity, Token)>> {
+    let here = Marks::of_this_machine();
     loop {
-        match identity::own_token(folder).and_then(|own| Ok((identity::next_life(folder)?, own))) {
+        match identity::next_life(folder, &here).and_then(|identity| Ok((identity, identity::own_token(folder)?))) {
             Ok(identity) => return Ok(Some(identity)),
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 tracing::error!(

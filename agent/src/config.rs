@@ -89,6 +89,12 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     exit_when_idle: Option<Span>,
 
+    /// How long frames in work may take once the agent leaves, for example 90s: what is not finished by then is given back, and
+    /// the exit code is 4 [default: as long as they take]
+    #[arg(long, env = "HAYWAIN_DRAIN_LIMIT", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain_limit: Option<Span>,
+
     /// Leave after having worked on this many jobs
     #[arg(long, env = "HAYWAIN_MAX_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +164,9 @@ pub enum Errand {
         #[arg(long)]
         json: bool,
     },
+    /// Look at all that an agent needs here (Blender, devices, disk, clock, proxy, TLS, token), render a frame, and say what to do about
+    /// what is wrong. Takes the flags that the agent takes, before this word. Exits with 1 if something is
+    Doctor,
 }
 
 /// What stands between the paths in `HAYWAIN_BLENDER`: as in PATH.
@@ -166,7 +175,7 @@ const PATH_DELIMITER: char = if cfg!(windows) { ';' } else { ':' };
 const AFTER_HELP: &str = "The first SIGTERM or Ctrl-C lets frames in work be finished and gives back the rest; the \
     second stops at once.\n\
     Exit codes: 0 left in order; 1 could not start or go on, and says why; 2 wrong flags; 3 another process runs as this \
-    agent; 4 stopped at once.\n\
+    agent; 4 stopped at once, by a second signal or by --drain-limit: what was in work is given back.\n\
     A flag wins over its variable, a variable over the file, the file over the default.\n\
     HAYWAIN_LOG says what is logged, in the words of tracing's EnvFilter (default: info).";
 
@@ -203,6 +212,8 @@ pub struct Settings {
     pub reserve_memory: Option<Size>,
     /// How long to have nothing to do before leaving; never unless set.
     pub exit_when_idle: Option<Span>,
+    /// How long frames in work may take once it leaves; as long as they take unless set.
+    pub drain_limit: Option<Span>,
     /// How many jobs to work on before leaving; no bound unless set.
     pub max_jobs: Option<u32>,
     /// How many megabytes (of a million bytes) of finished frames may wait for the orchestrator.

@@ -17,6 +17,8 @@ pub struct Bounds {
     pub idle: Option<Duration>,
     /// After it has worked on this many jobs, when it comes upon another.
     pub jobs: Option<u32>,
+    /// How long frames in work may take once it leaves, for whatever reason.
+    pub drain: Option<Duration>,
 }
 
 /// The agent's way out. Clones share it.
@@ -124,8 +126,22 @@ impl Leaving {
         Some(self.begins_errand())
     }
 
+    /// Sees to it that its bounds are kept, for as long as this is waited for.
+    pub async fn keep_to_bounds(&self) {
+        tokio::join!(self.watch_idleness(), self.watch_drain());
+    }
+
+    /// Puts down what is in work once it has been leaving for as long as it may.
+    async fn watch_drain(&self) {
+        let Some(limit) = self.bounds.drain else { return std::future::pending().await };
+        self.drain.cancelled().await;
+        tokio::time::sleep(limit).await;
+        tracing::info!(limit_s = limit.as_secs(), "frames in work take longer than they may: stopping at once");
+        self.stop();
+    }
+
     /// Drains once there has been nothing to do for as long as was set; never if nothing was.
-    pub async fn watch_idleness(&self) {
+    async fn watch_idleness(&self) {
         let Some(limit) = self.bounds.idle else { return std::future::pending().await };
         loop {
             let since = *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +170,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_agent_leaves_and_a_busy_one_does_not() {
-        let bounds = Bounds { idle: Some(Duration::from_mins(1)), jobs: None };
+        let bounds = Bounds { idle: Some(Duration::from_mins(1)), ..Bounds::default() };
         let leaving = Leaving::new(bounds);
         let busy = leaving.takes(JobId::generate()).unwrap();
         let watch = leaving.clone();
@@ -169,9 +185,27 @@ mod tests {
         assert_eq!(leaving.may_take_work().await, None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_longer_than_an_agent_may_to_leave_is_put_down() {
+        let leaving = Leaving::new(Bounds { drain: Some(Duration::from_secs(30)), ..Bounds::default() });
+        let watch = leaving.clone();
+        let started = Instant::now();
+        let asked = async {
+            tokio::time::sleep(Duration::from_mins(5)).await;
+            leaving.drain();
+            assert!(!leaving.stopping().is_cancelled());
+            leaving.stopping().cancelled().await;
+        };
+        tokio::select! {
+            () = watch.keep_to_bounds() => panic!("it watches for idleness, too"),
+            () = asked => {}
+        }
+        assert_eq!(started.elapsed().as_secs(), 330);
+    }
+
     #[test]
     fn an_agent_leaves_at_the_first_job_too_many() {
-        let leaving = Leaving::new(Bounds { idle: None, jobs: Some(2) });
+        let leaving = Leaving::new(Bounds { jobs: Some(2), ..Bounds::default() });
         let jobs = [JobId::generate(), JobId::generate(), JobId::generate()];
         for (job, taken) in [(0, true), (1, true), (0, true), (2, false)] {
             assert_eq!(leaving.takes(jobs[job]).is_some(), taken, "job {job}");

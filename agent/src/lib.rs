@@ -2,7 +2,7 @@
 //!
 //! The rooms: [`blender`] finds and drives Blender; [`slot`] works off one batch after the other; [`delivery`] brings what
 //! was rendered to the orchestrator, from the [`outbox`] on disk; [`heartbeat`] says that the agent lives, from the [`book`]
-//! of what it holds; [`memory`] says what fits on the machine and who has to stop; [`status`] tells people how it goes; [`agent`]
+//! of what it holds; [`memory`] says what fits on the machine and who has to stop; [`status`] tells people how it goes, [`doctor`] why it does not; [`agent`]
 //! puts them together.
 
 pub mod agent;
@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod crew;
 pub mod delivery;
+pub mod doctor;
 pub mod governor;
 pub mod gpus;
 pub mod heartbeat;
@@ -22,6 +23,7 @@ pub mod leaving;
 pub mod link;
 pub mod load;
 pub mod machine;
+pub mod marks;
 pub mod memory;
 pub mod outbox;
 pub mod output;

@@ -5,7 +5,7 @@ use std::path::Path;
 use haywain_shared::protocol::{MachineFacts, MachineSample};
 use jiff::{SignedDuration, Timestamp};
 use sysinfo::{
-    CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus,
+    CpuRefreshKind, Disk, DiskRefreshKind, Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus,
     ProcessesToUpdate, RefreshKind, System,
 };
 
@@ -22,12 +22,20 @@ const CACHE_SHARE: u64 = 10;
 /// How much room scenes may take below `folder`, unless somebody says otherwise.
 #[must_use]
 pub fn cache_bytes(folder: &Path) -> u64 {
-    let Ok(disks) = Disks::new_with_refreshed_list_specifics(DiskRefreshKind::nothing().with_storage()) else {
-        return CACHE_BYTES;
-    };
+    of_disk(folder, Disk::total_space).map_or(CACHE_BYTES, |total| CACHE_BYTES.min(total / CACHE_SHARE))
+}
+
+/// What is free of the disk that `folder` is on, where that is known.
+#[must_use]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    of_disk(folder, Disk::available_space)
+}
+
+fn of_disk(folder: &Path, what: impl Fn(&Disk) -> u64) -> Option<u64> {
+    let disks = Disks::new_with_refreshed_list_specifics(DiskRefreshKind::nothing().with_storage()).ok()?;
     let holding = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
     let disk = holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).filter(|disk| disk.total_space() > 0);
-    disk.map_or(CACHE_BYTES, |disk| CACHE_BYTES.min(disk.total_space() / CACHE_SHARE))
+    disk.map(what)
 }
 
 /// A view on the machine that is refreshed when it is asked.

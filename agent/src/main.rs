@@ -8,7 +8,7 @@ use clap::Parser as _;
 use haywain_agent::agent::{self, Ended};
 use haywain_agent::config::{Errand, Flags, Settings};
 use haywain_agent::status::tell;
-use haywain_agent::{clock, jail};
+use haywain_agent::{clock, doctor, jail};
 use haywain_shared::shutdown::Signals;
 use haywain_shared::{config, logging};
 
@@ -29,13 +29,21 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn run() -> anyhow::Result<ExitCode> {
     let flags = Flags::parse();
     let settings: Settings = config::load("agent", &flags, flags.config.as_deref())?;
-    logging::start(settings.log_format);
+    // What the doctor has to say is on standard output, and no log.
+    if !matches!(flags.errand, Some(Errand::Doctor)) {
+        logging::start(settings.log_format);
+    }
     let data_dir = match &settings.data_dir {
         Some(folder) => folder.clone(),
         None => config::default_data_dir("agent")?,
     };
-    if let Some(Errand::Status { json }) = flags.errand {
-        return tell(&data_dir, json);
+    match flags.errand {
+        Some(Errand::Status { json }) => return tell(&data_dir, json),
+        Some(Errand::Doctor) => {
+            let is_well = doctor::examine(&settings, &data_dir, |finding| println!("{finding}")).await;
+            return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        None => {}
     }
     let signals = Signals::listen().context("listening for signals")?;
     match agent::run(&settings, &data_dir, signals).await? {

@@ -114,6 +114,9 @@ CREATE TABLE agents (
     aside_until_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- How known agents stand, without what they told of themselves.
+CREATE INDEX agents_standing ON agents (incarnation, standing, aside_until_ms);
+
 CREATE TABLE jobs (
     id            BLOB PRIMARY KEY,
     name          TEXT,
@@ -124,6 +127,8 @@ CREATE TABLE jobs (
     created_ms    INTEGER NOT NULL,
     started_ms    INTEGER,
     ended_ms      INTEGER,
+    -- Since when it has had frames to give without a break. None while it has none.
+    waiting_since_ms INTEGER,
     -- When it was removed: no reader sees it from then on, and it is erased bit by bit.
     removed_ms    INTEGER,
     priority      INTEGER NOT NULL,
@@ -158,11 +163,44 @@ CREATE TABLE jobs (
 
 -- What the lease query reads: jobs with something to give, in the order that they are served. Finished work is not in it.
 CREATE INDEX jobs_with_work ON jobs (priority DESC, created_ms, id) WHERE pending > 0 AND control = 'active';
-CREATE INDEX jobs_unfinished ON jobs (id) WHERE pending + leased > 0;
+-- What is counted anew each time that somebody asks how the farm does. A removed job is a cancelled one.
+CREATE INDEX jobs_live ON jobs (id) WHERE pending + leased > 0 AND control <> 'cancelled';
 CREATE INDEX jobs_by_age ON jobs (created_ms DESC, id DESC);
 CREATE INDEX jobs_by_end ON jobs (ended_ms) WHERE ended_ms IS NOT NULL AND removed_ms IS NULL;
 CREATE INDEX jobs_removed ON jobs (id) WHERE removed_ms IS NOT NULL;
 CREATE INDEX jobs_by_scene ON jobs (scene_id);
+
+-- Jobs that have ended, and their frames, in sum: there may be very many, so that nobody counts them.
+CREATE TABLE ended_jobs (
+    state   TEXT PRIMARY KEY CHECK (state IN ('completed', 'failed', 'cancelled')),
+    jobs    INTEGER NOT NULL CHECK (jobs >= 0),
+    pending INTEGER NOT NULL CHECK (pending >= 0),
+    leased  INTEGER NOT NULL CHECK (leased >= 0),
+    done    INTEGER NOT NULL CHECK (done >= 0),
+    failed  INTEGER NOT NULL CHECK (failed >= 0)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO ended_jobs VALUES ('completed', 0, 0, 0, 0, 0), ('failed', 0, 0, 0, 0, 0), ('cancelled', 0, 0, 0, 0, 0);
+
+-- One that was in the sum is taken out with what it had, and one that belongs there is put in with what it has: a job that
+-- ends, one that changes afterwards, one that is begun again, one that is removed.
+CREATE TRIGGER ended_jobs_enter AFTER UPDATE OF pending, leased, done, failed, control, removed_ms ON jobs
+WHEN NEW.removed_ms IS NULL AND (NEW.control = 'cancelled' OR NEW.pending + NEW.leased = 0)
+BEGIN
+    UPDATE ended_jobs SET jobs = jobs + 1, pending = pending + NEW.pending, leased = leased + NEW.leased,
+        done = done + NEW.done, failed = failed + NEW.failed
+    WHERE state = CASE WHEN NEW.control = 'cancelled' THEN 'cancelled' WHEN NEW.done = NEW.total THEN 'completed'
+        ELSE 'failed' END;
+END;
+
+CREATE TRIGGER ended_jobs_leave AFTER UPDATE OF pending, leased, done, failed, control, removed_ms ON jobs
+WHEN OLD.removed_ms IS NULL AND (OLD.control = 'cancelled' OR OLD.pending + OLD.leased = 0)
+BEGIN
+    UPDATE ended_jobs SET jobs = jobs - 1, pending = pending - OLD.pending, leased = leased - OLD.leased,
+        done = done - OLD.done, failed = failed - OLD.failed
+    WHERE state = CASE WHEN OLD.control = 'cancelled' THEN 'cancelled' WHEN OLD.done = OLD.total THEN 'completed'
+        ELSE 'failed' END;
+END;
 
 -- What a client called its submission, so that repeating it makes no second job. Kept as long as the job.
 CREATE TABLE idempotency_keys (

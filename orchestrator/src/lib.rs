@@ -2,7 +2,8 @@
 //! opens no connection to one, and never renders.
 //!
 //! The rooms: [`access`] says who may do what, [`queue`] has the rules as functions of values, [`store`] keeps what must survive, [`blobs`] keeps files,
-//! [`intake`] and [`retention`] change the two together, [`desk`] is where people ask what is in a scene, [`scenes`] knows what a scene is made of, [`api`] translates HTTP, [`installer`] has what makes an agent of a new machine,
+//! [`intake`] and [`retention`] change the two together, [`desk`] is where people ask what is in a scene, [`measures`] counts for programs
+//! that watch, [`installer`] has what makes an agent of a new machine, [`scenes`] knows what a scene is made of, [`api`] translates HTTP,
 //! [`server`] puts them together.
 
 pub mod access;
@@ -15,6 +16,7 @@ pub mod enrol;
 pub mod installer;
 pub mod intake;
 pub mod line;
+pub mod measures;
 pub mod queue;
 pub mod retention;
 pub mod scenes;

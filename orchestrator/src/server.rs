@@ -25,6 +25,7 @@ use crate::desk::Desk;
 use crate::installer::Installer;
 use crate::intake;
 use crate::line;
+use crate::measures::Measures;
 use crate::retention::{self, Collector, Keep};
 use crate::scenes;
 use crate::store::Store;
@@ -121,6 +122,7 @@ impl Orchestrator {
             blobs,
             desk,
             installer: Arc::new(Installer::new(settings.agent_programs.clone(), setup.line)),
+            measures: Arc::new(Measures::new()?),
             default_scene,
             max_frames: settings.max_frames.get(),
             intervals: api::Intervals { lease_ttl, heartbeat, poll: POLL },
@@ -139,7 +141,7 @@ impl Orchestrator {
     pub async fn run_until(self, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
         let Self { listener, certificate, app, collector, tasks, writer_gone, _folder } = self;
         let stop = app.stop.clone();
-        tasks.spawn(sweep(Arc::clone(&app.store), stop.clone()));
+        tasks.spawn(sweep(Arc::clone(&app.store), Arc::clone(&app.measures), stop.clone()));
         tasks.spawn(collector.run(stop.clone()));
         tasks.spawn(Arc::clone(&app.gate).watch(Arc::clone(&app.store), stop.clone()));
         let handle = Handle::new();
@@ -176,7 +178,7 @@ impl Orchestrator {
 }
 
 /// Looks for leases that have run out, again and again.
-async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
+async fn sweep(store: Arc<dyn Store>, measures: Arc<Measures>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -184,6 +186,7 @@ async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
+        measures.settle();
         if let Err(error) = store.sweep().await {
             tracing::error!(%error, "looking for expired leases");
         }

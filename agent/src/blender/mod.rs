@@ -12,6 +12,7 @@ pub mod progress;
 pub mod protocol;
 pub mod session;
 mod signs;
+pub mod specimen;
 pub mod studio;
 
 use std::fmt;

@@ -14,7 +14,7 @@ use haywain_shared::scene::Place;
 use serde::{Deserialize, Serialize};
 
 /// The driver: its files, by their paths in the folder that it is started from. The first is the script to run.
-pub const DRIVER: [(&str, &str); 24] = [
+pub const DRIVER: [(&str, &str); 25] = [
     ("driver.py", include_str!("driver/driver.py")),
     ("haywain/bakes.py", include_str!("driver/haywain/bakes.py")),
     ("haywain/blendfile.py", include_str!("driver/haywain/blendfile.py")),
@@ -39,6 +39,7 @@ pub const DRIVER: [(&str, &str); 24] = [
     ("haywain/simulations.py", include_str!("driver/haywain/simulations.py")),
     ("haywain/views.py", blender_python::VIEWS),
     ("probe.py", include_str!("driver/probe.py")),
+    ("specimen.py", include_str!("driver/specimen.py")),
 ];
 
 /// The version of this protocol that the driver must speak.

@@ -73,6 +73,22 @@ fn the_second_signal_stops_at_once_and_still_gives_everything_back() {
 }
 
 #[test]
+fn an_agent_that_may_not_take_long_to_leave_puts_down_the_frame_in_work() {
+    let farm = Farm::start(&blenders::scene("slow"));
+    let mut agent = farm.agent_with("one", &blenders::path(Kind::Program), &["--slots", "1", "--drain-limit", "2s"]);
+    let path = farm.render(&json!({"from": 1, "to": 2}));
+    farm.wait_for(&path, "a frame in work", |job| job.batches.iter().any(|batch| batch.frame_in_work.is_some()));
+    let blender = agent.wait_for_log("Blender started")["process"].as_u64().unwrap();
+    let asked = Instant::now();
+    assert_eq!(agent.terminate(), Some(4));
+    assert!(asked.elapsed() >= Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert!(!is_running(blender), "Blender outlives its agent");
+    let job = farm.job(&path);
+    assert_eq!((job.counts.pending, job.counts.leased), (2, 0));
+    assert_eq!(job.failures, []);
+}
+
+#[test]
 fn an_agent_leaves_by_itself_when_it_is_idle_or_has_worked_enough() {
     let farm = Farm::start(&blenders::scene("basic"));
     let mut idle = farm.agent_with("idle", &blenders::path(Kind::Program), &["--exit-when-idle", "2s"]);

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use haywain_shared::inspection::InspectionStanding;
-use haywain_shared::job::{AttemptList, AttemptReport, JobReport, JobState};
+use haywain_shared::job::{AgentReport, AttemptList, AttemptReport, JobReport, JobState};
 use haywain_shared::scene::{Manifest, SceneId, SceneReport};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -89,6 +89,11 @@ impl Farm {
             .arg(blender)
             .args(flags);
         Process::start(command, &self.folder.path().join(format!("{name}.log")))
+    }
+
+    /// Where the orchestrator answers.
+    pub(crate) fn address(&self) -> String {
+        self.url("")
     }
 
     /// The orchestrator's own folder.
@@ -185,6 +190,13 @@ impl Farm {
     pub(crate) fn ask_about(&self, scene: SceneId) -> InspectionStanding {
         let url = self.url(&format!("/api/v1/scenes/{scene}/inspection"));
         self.http().post(url).send_empty().unwrap().body_mut().read_json().unwrap()
+    }
+
+    /// The agents that are known.
+    pub(crate) fn agents(&self) -> Vec<AgentReport> {
+        let mut list: Value =
+            self.http().get(self.url("/api/v1/agents")).call().unwrap().body_mut().read_json().unwrap();
+        serde_json::from_value(list["agents"].take()).unwrap()
     }
 
     /// The ended attempts at its frames.

@@ -16,6 +16,7 @@ use haywain_orchestrator::blobs::Blobs;
 use haywain_orchestrator::clock::Clock;
 use haywain_orchestrator::desk::Desk;
 use haywain_orchestrator::installer::Installer;
+use haywain_orchestrator::measures::Measures;
 use haywain_orchestrator::scenes;
 use haywain_orchestrator::store::Store;
 use haywain_orchestrator::store::sqlite::{LeaseTimes, SqliteStore};
@@ -99,6 +100,7 @@ impl House {
             blobs,
             desk,
             installer: Arc::new(Installer::new(Some(self.folder.clone()), Line::Plain)),
+            measures: Arc::new(Measures::new().unwrap()),
             default_scene,
             max_frames: 1000,
             intervals: Intervals {

@@ -9,9 +9,9 @@ use futures_util::future::BoxFuture;
 use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    Admission, Admissions, AgentCommand, Beat, BlobStanding, Enrolment, Erased, Failure, JobCommand, JobFilter,
-    JobLabel, KeptFrame, KeptScene, Lease, LeaseAsk, NewJob, NewToken, Registration, RemovedJob, RenderedFrame,
-    SceneEntry, SceneFilter, Sight, Store, StoreError, Thing, TokenReport,
+    Admission, Admissions, AgentCommand, Beat, BlobStanding, Census, Delivered, Enrolment, Erased, Failure, JobCommand,
+    JobFilter, JobLabel, KeptFrame, KeptScene, Lease, LeaseAsk, NewJob, NewToken, Registration, RemovedJob,
+    RenderedFrame, SceneEntry, SceneFilter, Sight, Store, StoreError, Thing, TokenReport,
 };
 use haywain_shared::blender_version::Release;
 use haywain_shared::digest::Sha256Digest;
@@ -268,10 +268,10 @@ impl Store for SimStore {
         foreseen
     }
 
-    async fn record(&self, frame: RenderedFrame) -> Result<UploadOutcome, StoreError> {
+    async fn record(&self, frame: RenderedFrame) -> Result<Delivered, StoreError> {
         let delivered = frame.clone();
-        let outcome = pass_on!(self.record(frame));
-        match outcome {
+        let answer = pass_on!(self.record(frame));
+        match answer.as_ref().map(|answer| answer.outcome) {
             Ok(UploadOutcome::Recorded) => {
                 self.witness.recorded(&delivered);
                 let report = self.job(delivered.job).await;
@@ -283,7 +283,7 @@ impl Store for SimStore {
             }
             Err(_) => {}
         }
-        outcome
+        answer
     }
 
     async fn fail(&self, failure: Failure) -> Result<(), StoreError> {
@@ -324,6 +324,10 @@ impl Store for SimStore {
 
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError> {
         pass_on!(self.attempts(job, frame))
+    }
+
+    async fn census(&self) -> Result<Census, StoreError> {
+        pass_on!(self.census())
     }
 
     async fn agents(&self) -> Result<Vec<AgentReport>, StoreError> {

@@ -11,6 +11,7 @@ use haywain_agent::identity;
 use haywain_agent::leaving::{Bounds, Leaving};
 use haywain_agent::link::Introduction;
 use haywain_agent::load::Load;
+use haywain_agent::marks::Marks;
 use haywain_agent::memory::Memory;
 use haywain_agent::memory::learnt::Learnt;
 use haywain_agent::memory::limits::Limits;
@@ -96,7 +97,7 @@ impl Worker {
 
     /// Starts it, in its next life.
     pub(crate) fn start(&mut self) {
-        let identity = identity::next_life(&self.folder).unwrap();
+        let identity = identity::next_life(&self.folder, &Marks::default()).unwrap();
         self.id = Some(identity.agent_id);
         let name = self.world.log.name('A', identity.agent_id);
         self.world.log.note(format_args!("{name} starts, life {}", identity.incarnation.0));

@@ -88,6 +88,8 @@ pub const TABLE: &[Rule] = &[
     rule(GET, "/install", To::Everybody, About::Nothing, Load::Short),
     rule(GET, "/install/{file}", To::Everybody, About::Nothing, Load::Short),
 
+    rule(GET, "/metrics", To::Operators, About::Nothing, Load::Short),
+
     rule(GET, "/api/v1", To::Everybody, About::Nothing, Load::Short),
     rule(POST, "/api/v1/session", To::Everybody, About::Nothing, Load::Short),
     rule(DELETE, "/api/v1/session", To::Everybody, About::Nothing, Load::Short),

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use haywain_shared::problem::ProblemKind;
 use haywain_shared::token::Token;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use metrics::Counter;
 
 use super::pace::Paced;
 use super::problem::Failed;
@@ -25,6 +26,7 @@ use crate::access::doors::{Doors, names_this_machine};
 use crate::access::limits::{Place, Whose};
 use crate::access::table::{About, Load, Rule, To, Verdict, rule_of, verdict};
 use crate::blobs::BlobError;
+use crate::measures::Traffic;
 use crate::store::{Admission, Sight, StoreError, Thing, TokenStanding};
 
 /// Why a call goes no further.
@@ -60,7 +62,8 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     };
     let mut shut_out = Box::pin(app.gate.shut_out(&caller, app.store.clone()));
     parts.extensions.insert(caller);
-    let request = Request::from_parts(parts, Body::new(Paced::new(body)));
+    let Traffic { received, sent } = app.measures.traffic(rule.to).clone();
+    let request = Request::from_parts(parts, Body::new(Paced::new(body, received)));
     let too_long = async {
         match time_of(rule.load, app.intervals.poll) {
             Some(time) => tokio::time::sleep(time).await,
@@ -68,7 +71,7 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         }
     };
     tokio::select! {
-        response = next.run(request) => response.map(|body| Body::new(Guarded { body, shut_out, _place: place })),
+        response = next.run(request) => response.map(|body| Body::new(Guarded { body, sent, shut_out, _place: place })),
         () = &mut shut_out => refusal(&headers, &path, Stopped::Unauthenticated(SHUT_OUT)),
         () = too_long => refusal(&headers, &path, Stopped::TooLong),
     }
@@ -271,9 +274,10 @@ fn too_much(headers: &HeaderMap, is_plain: bool, wait: Duration) -> Response {
     response
 }
 
-/// An answer on its way, which is cut when whoever gets it is shut out.
+/// An answer on its way, which is counted, and cut when whoever gets it is shut out.
 struct Guarded<F> {
     body: Body,
+    sent: Counter,
     shut_out: Pin<Box<F>>,
     _place: Option<Place>,
 }
@@ -286,7 +290,11 @@ impl<F: Future<Output = ()> + Send> HttpBody for Guarded<F> {
         if self.shut_out.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(axum::Error::new(std::io::Error::other(SHUT_OUT)))));
         }
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.sent.increment(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,6 +6,7 @@ mod body;
 mod browser;
 mod guard;
 mod install;
+mod metrics;
 mod pace;
 mod problem;
 mod receiving;
@@ -36,6 +37,7 @@ use crate::access::sessions::Sessions;
 use crate::blobs::Blobs;
 use crate::desk::Desk;
 use crate::installer::Installer;
+use crate::measures::Measures;
 use crate::store::{Sight, Store};
 
 /// What handlers work with.
@@ -55,6 +57,8 @@ pub struct App {
     pub desk: Arc<Desk>,
     /// What makes agents of new machines.
     pub installer: Arc<Installer>,
+    /// What is measured.
+    pub measures: Arc<Measures>,
     /// The scene of jobs that name none.
     pub default_scene: Option<SceneId>,
     /// The most frames in a job.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use metrics::Counter;
 use tokio::time::{Instant, Sleep};
 
 /// How long nothing may come.
@@ -27,13 +28,16 @@ pub(super) struct Paced {
     body: Body,
     start: Instant,
     received_bytes: u64,
+    counter: Counter,
     late: Pin<Box<Sleep>>,
 }
 
 impl Paced {
-    pub(super) fn new(body: Body) -> Self {
+    /// What comes of it is counted, too.
+    pub(super) fn new(body: Body, counter: Counter) -> Self {
         let start = Instant::now();
-        Self { body, start, received_bytes: 0, late: Box::pin(tokio::time::sleep_until(deadline(start, start, 0))) }
+        let late = Box::pin(tokio::time::sleep_until(deadline(start, start, 0)));
+        Self { body, start, received_bytes: 0, counter, late }
     }
 }
 
@@ -45,7 +49,9 @@ impl HttpBody for Paced {
         let come = Pin::new(&mut self.body).poll_frame(cx);
         match &come {
             Poll::Ready(Some(Ok(frame))) => {
-                self.received_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.received_bytes += bytes;
+                self.counter.increment(bytes);
                 let next = deadline(self.start, Instant::now(), self.received_bytes);
                 self.late.as_mut().reset(next);
                 come
@@ -101,7 +107,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok::<_, std::io::Error>(Bytes::from(vec![0; piece_bytes]))
         });
-        let paced = Body::new(Paced::new(Body::from_stream(pieces)));
+        let paced = Body::new(Paced::new(Body::from_stream(pieces), Counter::noop()));
         let whole = axum::body::to_bytes(paced, usize::MAX).await.is_ok();
         (start.elapsed().as_secs(), whole)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use haywain_shared::job::AgentState;
 use haywain_shared::scene::SceneId;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Desk, Seat};
@@ -14,7 +15,12 @@ use crate::store::{Lease, LeaseAsk, Store, StoreError};
 #[derive(Debug)]
 pub enum NextWork {
     /// A batch.
-    Batch(Box<Lease>),
+    Batch {
+        /// Its lease.
+        lease: Box<Lease>,
+        /// How long after it could have been granted it was: after the agent has asked, and there was news.
+        after: Duration,
+    },
     /// A scene to look at.
     Inspection(SceneId),
 }
@@ -31,6 +37,7 @@ pub async fn next_work(
     let seat = desk.sit(&ask);
     let poll_over = tokio::time::sleep(poll);
     tokio::pin!(poll_over);
+    let mut since = Instant::now();
     loop {
         // What is made from here on is news, so the look at the queue that follows can't miss it.
         work.borrow_and_update();
@@ -40,7 +47,7 @@ pub async fn next_work(
             return Ok(Some(NextWork::Inspection(scene)));
         }
         if let Some(lease) = store.lease(ask.clone()).await? {
-            return Ok(Some(NextWork::Batch(Box::new(lease))));
+            return Ok(Some(NextWork::Batch { lease: Box::new(lease), after: since.elapsed() }));
         }
         tokio::select! {
             changed = work.changed() => if changed.is_err() { return Ok(None) },
@@ -49,6 +56,7 @@ pub async fn next_work(
             () = &mut poll_over => return Ok(None),
             () = stop.cancelled() => return Ok(None),
         }
+        since = Instant::now();
     }
 }
 

@@ -5,6 +5,7 @@
 //! live lease a full TTL instead.
 
 mod admission;
+mod census;
 #[cfg(test)]
 #[macro_use]
 mod conformance;
@@ -29,6 +30,7 @@ use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummar
 use tokio::sync::watch;
 
 pub use self::admission::{Admission, Admissions, Enrolment, NewToken, Pass, Sight, Thing, TokenReport, TokenStanding};
+pub use self::census::{AgentsInState, Census, Delivered, JobsInState};
 pub use self::holdings::{BlobStanding, Erased, KeptScene, Novelty, RemovedJob, SceneEntry, SceneFilter, SomePaths};
 pub use self::words::*;
 use crate::blobs::JobFiles;
@@ -243,7 +245,7 @@ pub trait Store: Admissions {
     ) -> Result<Option<UploadOutcome>, StoreError>;
 
     /// Records a frame as done, whoever holds it, if nobody has. An ended lease may still do this, and only this.
-    async fn record(&self, frame: RenderedFrame) -> Result<UploadOutcome, StoreError>;
+    async fn record(&self, frame: RenderedFrame) -> Result<Delivered, StoreError>;
 
     /// Keeps a failed attempt and does what follows from it. Does nothing when the lease no longer holds the frame.
     async fn fail(&self, failure: Failure) -> Result<(), StoreError>;
@@ -280,6 +282,9 @@ pub trait Store: Admissions {
 
     /// The agents that are known, by name.
     async fn agents(&self) -> Result<Vec<AgentReport>, StoreError>;
+
+    /// The farm in numbers. It costs little, however much has been rendered.
+    async fn census(&self) -> Result<Census, StoreError>;
 
     /// Events after `after` that are in sight, oldest first: at most `limit`.
     async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Vec<Event>, StoreError>;

@@ -115,6 +115,11 @@ impl Terms {
         self.live.get(&lease).cloned()
     }
 
+    /// How many leases there are.
+    pub(super) fn count(&self) -> u64 {
+        self.live.len() as u64
+    }
+
     /// How many leases an agent holds.
     pub(super) fn held_by(&self, agent: AgentId) -> usize {
         self.live.values().filter(|term| term.agent == agent).count()

@@ -15,6 +15,7 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/status/{job}", "aso"),
     ("GET", "/install", "-asoeg"),
     ("GET", "/install/{file}", "-asoeg"),
+    ("GET", "/metrics", "o"),
     ("GET", "/api/v1", "-asoeg"),
     ("POST", "/api/v1/session", "-asoeg"),
     ("DELETE", "/api/v1/session", "-asoeg"),

@@ -20,6 +20,7 @@ mod install;
 mod leases;
 mod limits;
 mod lives;
+mod metrics;
 mod program;
 mod render;
 mod retention;

@@ -2,6 +2,7 @@
 
 mod bpy;
 mod deploy;
+mod fuzz;
 mod setup;
 mod steps;
 mod tools;

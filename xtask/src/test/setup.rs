@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::steps::Outcome;
-use super::{bpy, deploy, tools};
+use super::{bpy, deploy, fuzz, tools};
 use crate::blender;
 use crate::foreground;
 use crate::workspace::Workspace;
@@ -24,6 +24,7 @@ pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<Outcome> {
             )));
         }
     }
+    println!("    schemathesis: {}", fuzz::ensure(workspace)?.display());
     Ok(Outcome::Passed)
 }
 

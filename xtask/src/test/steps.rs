@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::{bpy, deploy, setup, tools};
+use super::{bpy, deploy, fuzz, setup, tools};
 use crate::foreground;
 use crate::service::without_settings;
 use crate::workspace::Workspace;
@@ -75,6 +75,8 @@ pub(super) enum StepName {
     Build,
     /// Unit, contract and end-to-end tests
     Test,
+    /// Calls by the orchestrator's own description
+    Fuzz,
     /// A farm among faults
     Chaos,
 }
@@ -87,7 +89,7 @@ impl std::fmt::Display for StepName {
 }
 
 /// All steps, in their order: the quickest to fail first, and those first on which others depend.
-pub(super) const STEPS: [Step; 11] = [
+pub(super) const STEPS: [Step; 12] = [
     Step { name: StepName::Setup, what: "what the tests need on this machine", run: setup::ensure },
     Step { name: StepName::Fmt, what: "cargo fmt", run: fmt },
     Step { name: StepName::Clippy, what: "cargo clippy, warnings are errors", run: clippy },
@@ -98,6 +100,7 @@ pub(super) const STEPS: [Step; 11] = [
     Step { name: StepName::Deploy, what: "units and scripts of deploy/", run: deploy::run },
     Step { name: StepName::Build, what: "cargo build", run: build },
     Step { name: StepName::Test, what: "cargo test, with Blender and bpy", run: test },
+    Step { name: StepName::Fuzz, what: "schemathesis, with a token and without", run: fuzz::run },
     Step { name: StepName::Chaos, what: "half a minute of faults", run: chaos },
 ];
 

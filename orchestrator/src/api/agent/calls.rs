@@ -72,7 +72,8 @@ pub(super) async fn lease(
     let agent = request.agent_id;
     let work = match next_work(&*app.store, &app.desk, ask, app.intervals.poll, &app.stop).await? {
         None => return Ok(StatusCode::NO_CONTENT.into_response()),
-        Some(NextWork::Batch(lease)) => {
+        Some(NextWork::Batch { lease, after }) => {
+            app.measures.leased(after);
             let (job, frames) = (lease.job, lease.frames);
             tracing::info!(lease = %lease.id, epoch = lease.epoch, %job, %agent, %frames, "batch leased");
             Work::Batch(Box::new(LeaseGrant::from(*lease)))

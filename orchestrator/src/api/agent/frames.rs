@@ -2,6 +2,7 @@
 //! by one commit; until then they mean nothing.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -18,7 +19,7 @@ use haywain_shared::scene::BlobRef;
 
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
-use crate::store::{RenderedFrame, StoredFile};
+use crate::store::{Delivered, RenderedFrame, StoredFile};
 
 /// The most files that one frame may have.
 const MAX_FILES: usize = 1000;
@@ -84,33 +85,40 @@ async fn take_in(
         files: stored,
         thumbnail_key,
     };
-    let outcome = show_and_record(app, rendered).await;
-    if !matches!(outcome, Ok(UploadOutcome::Recorded)) {
+    let delivered = show_and_record(app, rendered).await;
+    if !was_recorded(&delivered) {
         app.blobs.discard(keys).await;
     }
-    let outcome = outcome?;
+    let Delivered { outcome, first_after } = delivered?;
+    if outcome == UploadOutcome::Recorded {
+        app.measures.recorded(Duration::from_millis(upload.render_ms), first_after);
+    }
     tracing::info!(job = %upload.job_id, %frame, %lease, render_ms = upload.render_ms, ?outcome, "frame delivered");
     Ok(outcome)
 }
 
 /// Shows a frame in its job's folder and records it: a frame that is done is always there. If it is not to be recorded after
 /// all, what was there before is shown again, be it another frame's: those of a few scenes have names in common.
-async fn show_and_record(app: &App, rendered: RenderedFrame) -> Result<UploadOutcome, Failed> {
+async fn show_and_record(app: &App, rendered: RenderedFrame) -> Result<Delivered, Failed> {
     let RenderedFrame { lease, job, frame, generation, .. } = rendered;
     let names: Vec<_> = rendered.files.iter().map(|file| file.name.clone()).collect();
     let _turn = app.blobs.turn(job, frame, &names).await;
     if let Some(outcome) = app.store.foresee(lease, job, frame, generation).await? {
-        return Ok(outcome);
+        return Ok(outcome.into());
     }
     let folder = app.blobs.folder_of(job, app.store.job_label(job).await?.name.as_deref());
     let outputs = rendered.files.iter().map(|file| (file.name.clone(), file.blob_key.clone())).collect();
     app.blobs.show(folder.clone(), outputs).await?;
-    let outcome = app.store.record(rendered).await;
-    if !matches!(outcome, Ok(UploadOutcome::Recorded)) {
+    let delivered = app.store.record(rendered).await;
+    if !was_recorded(&delivered) {
         app.blobs.hide(folder.clone(), names.clone()).await?;
         app.blobs.show(folder, app.store.files_named(job, names.clone()).await?).await?;
     }
-    Ok(outcome?)
+    Ok(delivered?)
+}
+
+fn was_recorded<E>(delivered: &Result<Delivered, E>) -> bool {
+    delivered.as_ref().is_ok_and(|delivered| delivered.outcome == UploadOutcome::Recorded)
 }
 
 async fn read_meta(parts: &mut Multipart) -> Result<FrameUpload, Failed> {

@@ -77,6 +77,8 @@ pub(super) async fn one(
         headers(("ETag" = String, description = "Its SHA-256"), ("Content-Digest" = String, description = "RFC 9530"))),
     (status = 206, description = "The range that was asked for", content_type = "application/octet-stream"),
     (status = 304, description = "The client has it"),
+    (status = 400, description = "The id, the number or the name is wrong", body = Problem,
+        content_type = "application/problem+json"),
     (status = 404, description = "There is no such job or file, or the frame is not done", body = Problem,
         content_type = "application/problem+json"),
     (status = 416, description = "It has no such range"),
@@ -98,6 +100,7 @@ pub(super) async fn file(
     (status = 200, description = "The picture", content_type = "image/*"),
     (status = 206, description = "The range that was asked for", content_type = "image/*"),
     (status = 304, description = "The client has it"),
+    (status = 400, description = "The id or the number is wrong", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There is no such job, or the frame is not done", body = Problem,
         content_type = "application/problem+json"),
     (status = 416, description = "It has no such range"),
@@ -115,6 +118,8 @@ pub(super) async fn image(
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/frames/{frame}/thumbnail", tag = "frames",
     params(("job" = JobId, Path, description = "The job"), ("frame" = FrameNumber, Path, description = "The frame")), responses(
     (status = 200, description = "The thumbnail: its longer side has 320 pixels", content_type = "image/jpeg"),
+    (status = 304, description = "The client has it"),
+    (status = 400, description = "The id or the number is wrong", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There is no such job, the frame is not done, or its picture is of a kind that none could be \
         made of", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -63,6 +63,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(super::status::status))
         .routes(routes!(super::install::script))
         .routes(routes!(super::install::file))
+        .routes(routes!(super::metrics::metrics))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::one, removal::remove))
         .routes(routes!(jobs::cancel))

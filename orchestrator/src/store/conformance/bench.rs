@@ -22,8 +22,8 @@ use haywain_shared::scene::{Manifest, SceneId};
 use crate::clock::HeldClock;
 use crate::queue::submission::Limits;
 use crate::store::{
-    AgentFacts, Beat, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Sight, Store, StoreError,
-    StoredFile,
+    AgentFacts, Beat, Delivered, Failure, Lease, LeaseAsk, NewJob, Registration, RenderedFrame, Sight, Store,
+    StoreError, StoredFile,
 };
 
 /// How long leases last in these cases.
@@ -188,6 +188,15 @@ impl Bench {
         number: i64,
         files: Vec<StoredFile>,
     ) -> Result<UploadOutcome, StoreError> {
+        Ok(self.record_whole(lease, number, files).await?.outcome)
+    }
+
+    pub(super) async fn record_whole(
+        &self,
+        lease: &Lease,
+        number: i64,
+        files: Vec<StoredFile>,
+    ) -> Result<Delivered, StoreError> {
         let rendered = RenderedFrame {
             lease: lease.id,
             job: lease.job,

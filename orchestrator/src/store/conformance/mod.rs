@@ -2,6 +2,7 @@
 //! stands still until it moves it, and can open that store anew as a restart would.
 
 mod bench;
+mod census;
 mod control;
 mod deliveries;
 mod expiry;
@@ -16,6 +17,7 @@ mod sight;
 mod tokens;
 
 pub(super) use self::bench::{Bench, HEARTBEAT, TTL};
+pub(super) use self::census::*;
 pub(super) use self::control::*;
 pub(super) use self::deliveries::*;
 pub(super) use self::expiry::*;
@@ -131,4 +133,8 @@ cases! {
     a_size_that_others_know_is_told_to_nobody
     keys_of_submissions_are_each_token_s_own
     an_agent_sees_what_it_was_given
+    a_census_counts_every_frame_under_its_job_s_state
+    a_census_tells_how_long_the_oldest_frame_waits
+    a_census_counts_agents_and_their_slots
+    the_first_frame_of_a_job_is_told_from_the_others
 }

@@ -242,20 +242,34 @@ fn is_aside(until_ms: UnixMs, now_ms: UnixMs) -> bool {
     until_ms == FOR_EVER || (until_ms > now_ms && until_ms <= now_ms + as_ms(ASIDE))
 }
 
-fn report(row: &SqliteRow, memory: &Memory, since: Duration, now_ms: UnixMs) -> Result<AgentReport, StoreError> {
-    let agent_id = agent_id(row, "id")?;
-    let facts = read_facts(row)?;
-    let seen = memory.presence().last_seen(agent_id);
-    let aside_until_ms = optional_integer(row, "aside_until_ms")?.filter(|until_ms| is_aside(*until_ms, now_ms));
-    let state = if seen.is_none_or(|(at, _)| at < since) {
+fn aside_until_ms(row: &SqliteRow, now_ms: UnixMs) -> Result<Option<UnixMs>, StoreError> {
+    Ok(optional_integer(row, "aside_until_ms")?.filter(|until_ms| is_aside(*until_ms, now_ms)))
+}
+
+/// How an agent stands that was heard of last at `seen`.
+pub(super) fn state(
+    row: &SqliteRow,
+    seen: Option<Duration>,
+    since: Duration,
+    now_ms: UnixMs,
+) -> Result<AgentState, StoreError> {
+    Ok(if seen.is_none_or(|at| at < since) {
         AgentState::Offline
-    } else if aside_until_ms.is_some() {
+    } else if aside_until_ms(row, now_ms)?.is_some() {
         AgentState::SetAside
     } else if text(row, "standing")? == "run" {
         AgentState::Online
     } else {
         AgentState::Draining
-    };
+    })
+}
+
+fn report(row: &SqliteRow, memory: &Memory, since: Duration, now_ms: UnixMs) -> Result<AgentReport, StoreError> {
+    let agent_id = agent_id(row, "id")?;
+    let facts = read_facts(row)?;
+    let seen = memory.presence().last_seen(agent_id);
+    let aside_until_ms = aside_until_ms(row, now_ms)?;
+    let state = state(row, seen.map(|(at, _)| at), since, now_ms)?;
     Ok(AgentReport {
         agent_id,
         name: text(row, "name")?,

@@ -17,7 +17,9 @@ use crate::store::{JobCommand, StoreError};
 const JOB: &str = "/* job to control */
     SELECT total, pending, leased, done, failed, started_ms, control FROM jobs WHERE id = ?1 AND removed_ms IS NULL";
 const SET_CONTROL: &str = "/* set control */
-    UPDATE jobs SET control = ?2, ended_ms = CASE ?2 WHEN 'cancelled' THEN ?3 ELSE ended_ms END WHERE id = ?1";
+    UPDATE jobs SET control = ?2, ended_ms = CASE ?2 WHEN 'cancelled' THEN ?3 ELSE ended_ms END,
+        waiting_since_ms = CASE WHEN ?2 = 'active' AND pending > 0 THEN ?3 ELSE waiting_since_ms END
+    WHERE id = ?1";
 const SET_PRIORITY: &str = "/* set priority */ UPDATE jobs SET priority = ?2 WHERE id = ?1";
 const RETRY: &str =
     "/* retry failed frames */ UPDATE ranges SET state = 'pending' WHERE job_id = ?1 AND state = 'failed'";

@@ -1,5 +1,7 @@
 //! Frames that come back.
 
+use std::time::Duration;
+
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, LeaseId};
 use haywain_shared::job::{EventKind, RecordedFrame};
@@ -19,7 +21,7 @@ use super::leases::{self, LeaseRow};
 use super::shelves::{Shelf, take_from_shelf};
 use super::writer::Tx;
 use crate::queue::state::Control;
-use crate::store::{KeptFrame, RenderedFrame, StoreError, StoredFile};
+use crate::store::{Delivered, KeptFrame, RenderedFrame, StoreError, StoredFile};
 
 const RECORDED_BY: &str = "/* recorded by */
     SELECT epoch, generation FROM frames WHERE job_id = ?1 AND frame = ?2 AND generation >= ?3 ORDER BY generation LIMIT 1";
@@ -29,7 +31,8 @@ const HOLDERS: &str = "/* holders of a frame */
 const INSERT_FRAME: &str = "/* insert frame */
     INSERT INTO frames (job_id, frame, generation, epoch, recorded_ms, render_ms, peak_memory_bytes, place, thumbnail_key)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-const NEXT_PLACE: &str = "/* next place */ UPDATE jobs SET recorded = recorded + 1 WHERE id = ?1 RETURNING recorded";
+const NEXT_PLACE: &str =
+    "/* next place */ UPDATE jobs SET recorded = recorded + 1 WHERE id = ?1 RETURNING recorded, created_ms";
 const INSERT_FILE: &str = "/* insert frame file */
     INSERT INTO frame_files (job_id, frame, generation, position, name, blob_key, size_bytes, sha256, width, height)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -87,22 +90,21 @@ pub(super) async fn unwanted(
     Ok((lease.control == Control::Cancelled).then_some(UploadOutcome::JobGone))
 }
 
-pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<UploadOutcome, StoreError> {
+pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<Delivered, StoreError> {
     let RenderedFrame { lease, job, frame, generation, render_ms, peak_memory_bytes, files, thumbnail_key } = rendered;
     let lease = lease_of(&mut tx.conn, lease, job, frame, generation).await?;
     if let Some(outcome) = unwanted(&mut tx.conn, &lease, frame).await? {
-        return Ok(outcome);
+        return Ok(outcome.into());
     }
     let Some(taken) = take_from_wherever_it_is(tx, job, frame, generation).await? else {
         // It is in another generation by now.
-        return Ok(UploadOutcome::Superseded);
+        return Ok(UploadOutcome::Superseded.into());
     };
-    let place = sqlx::query(NEXT_PLACE)
-        .bind(&job.as_bytes()[..])
-        .fetch_one(&mut tx.conn)
-        .await
-        .map_err(database_error)
-        .and_then(|row| integer(&row, "recorded"))?;
+    let next =
+        sqlx::query(NEXT_PLACE).bind(&job.as_bytes()[..]).fetch_one(&mut tx.conn).await.map_err(database_error)?;
+    let place = integer(&next, "recorded")?;
+    let waited_ms = u64::try_from(tx.now_ms - integer(&next, "created_ms")?).unwrap_or(0);
+    let first_after = (place == 1).then_some(Duration::from_millis(waited_ms));
     sqlx::query(INSERT_FRAME)
         .bind(&job.as_bytes()[..])
         .bind(frame.get())
@@ -129,7 +131,7 @@ pub(super) async fn record(tx: &mut Tx, rendered: RenderedFrame) -> Result<Uploa
     attempts::succeeded(tx, &lease, frame, render_ms, peak_memory_bytes).await?;
     events::note(tx, EventKind::FrameDone, &Subject::job(job).by(lease.agent).at(frame), "").await?;
     change_counts(tx, job, CountChange { done: 1, ..taken }).await?;
-    Ok(UploadOutcome::Recorded)
+    Ok(Delivered { outcome: UploadOutcome::Recorded, first_after })
 }
 
 async fn insert_file(

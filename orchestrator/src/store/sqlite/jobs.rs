@@ -20,10 +20,10 @@ use crate::queue::state::Control;
 use crate::store::{Idempotency, JobLabel, NewJob, StoreError};
 
 const INSERT_JOB: &str = "/* insert job */
-    INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, total, pending, leased, done, failed,
+    INSERT INTO jobs (id, name, scene_id, batch_size, created_ms, waiting_since_ms, total, pending, leased, done, failed,
         priority, max_attempts, frame_timeout_ms, stall_timeout_ms, options, frame_order,
         requirements, owner)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?6, 0, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 const BY_KEY: &str =
     "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE owner = ?2 AND key = ?1";
 const KEEP_KEY: &str = "/* keep key */
@@ -34,6 +34,7 @@ const CHANGE_COUNTS: &str = "/* change counts */
     UPDATE jobs SET
         pinned = CASE WHEN pinned_device IS NULL AND leased + ?3 = 0 AND done + ?4 = 0 THEN NULL ELSE pinned END,
         pending = pending + ?2, leased = leased + ?3, done = done + ?4, failed = failed + ?5,
+        waiting_since_ms = CASE WHEN pending + ?2 = 0 THEN NULL WHEN pending = 0 THEN ?6 ELSE waiting_since_ms END,
         started_ms = CASE WHEN ?3 > 0 THEN coalesce(started_ms, ?6) ELSE started_ms END,
         ended_ms = CASE WHEN control = 'cancelled' THEN ended_ms WHEN pending + ?2 + leased + ?3 = 0 THEN ?6 END
     WHERE id = ?1 RETURNING total, pending, leased, done, control";

@@ -5,6 +5,7 @@ mod agents;
 mod attempts;
 mod backups;
 mod blobs;
+mod census;
 mod columns;
 mod company;
 mod control;
@@ -53,8 +54,9 @@ use self::writer::Writer;
 use super::presence::Life;
 use super::terms::Terms;
 use super::{
-    AgentCommand, Beat, BlobStanding, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease,
-    LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Sight, Store, StoreError,
+    AgentCommand, Beat, BlobStanding, Census, Delivered, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame,
+    KeptScene, Lease, LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Sight, Store,
+    StoreError,
 };
 use crate::blobs::JobFiles;
 use crate::clock::Clock;
@@ -256,6 +258,10 @@ impl Store for SqliteStore {
         attempts::of_job(&self.readers, job, frame).await
     }
 
+    async fn census(&self) -> Result<Census, StoreError> {
+        census::take(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await
+    }
+
     async fn agents(&self) -> Result<Vec<AgentReport>, StoreError> {
         let mut agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
         let next = grants::next_needs(&self.readers).await?;
@@ -345,7 +351,7 @@ impl Store for SqliteStore {
         frames::unwanted(&mut conn, &lease, frame).await
     }
 
-    async fn record(&self, frame: RenderedFrame) -> Result<UploadOutcome, StoreError> {
+    async fn record(&self, frame: RenderedFrame) -> Result<Delivered, StoreError> {
         self.writer.write(move |tx| Box::pin(frames::record(tx, frame))).await
     }
 

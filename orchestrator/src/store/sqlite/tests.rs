@@ -35,3 +35,16 @@ async fn the_lease_query_reads_only_jobs_with_work() {
     assert!(plans[0].contains("jobs USING INDEX jobs_with_work"), "{plans:?}");
     assert!(plans.iter().all(|plan| !plan.contains("TEMP B-TREE")), "{plans:?}");
 }
+
+/// Whoever watches the farm asks often: what has ended is not counted, and what agents told of themselves is not read.
+#[tokio::test]
+async fn a_census_reads_only_what_is_not_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let times = LeaseTimes { ttl: TTL, heartbeat: HEARTBEAT, absence: HEARTBEAT };
+    let file = folder.path().join("queue.sqlite");
+    let clock = Arc::new(HeldClock::default());
+    let store = SqliteStore::open(&file, times, clock, &TaskTracker::new(), CancellationToken::new()).await.unwrap();
+    let plans = census::explain(&store.readers).await;
+    assert!(plans[0].contains("jobs USING INDEX jobs_live") && plans[0].contains("SCAN ended_jobs"), "{plans:?}");
+    assert!(plans[1].contains("agents USING COVERING INDEX agents_standing"), "{plans:?}");
+}
