@@ -28,6 +28,7 @@ mod memory;
 mod options;
 mod outputs;
 mod places;
+mod process;
 mod scripts;
 mod session;
 mod simulations;

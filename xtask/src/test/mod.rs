@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change is submitted, in one order, to the first failure.
 
 mod bpy;
+mod nat;
 mod setup;
 mod steps;
 mod tools;

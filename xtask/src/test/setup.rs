@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::steps::Outcome;
-use super::{bpy, tools};
+use super::{bpy, nat, tools};
 use crate::blender;
 use crate::foreground;
 use crate::workspace::Workspace;
@@ -13,6 +13,7 @@ pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<Outcome> {
     components(workspace)?;
     println!("    Blender: {}", blender::ensure()?.display());
     println!("    cargo-deny: {}", tools::ensure_cargo_deny(workspace)?.display());
+    nat::ensure()?;
     match bpy::ensure(workspace) {
         Ok(python) => println!("    bpy: {}", python.display()),
         Err(error) => {
