@@ -29,6 +29,7 @@ mod options;
 mod outputs;
 mod places;
 mod process;
+mod scale;
 mod scripts;
 mod session;
 mod simulations;
