@@ -6,9 +6,9 @@ Run: blender --background --factory-startup --python-exit-code 1 --python waits.
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
 import bpy
+
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 from make import basic_scene, save
 
 # As with frames that wait for a file server or a simulation: about a second, whatever the machine does.
