@@ -20,7 +20,7 @@ use crate::process::{Process, program, wait, without_settings};
 /// Where the orchestrator listens. Nobody else does in this namespace.
 pub(crate) const PORT: u16 = 4000;
 /// How long a lease lasts, and the time from one heartbeat to the next: short, so that lines can be cut for longer.
-const TIMES: [&str; 4] = ["--lease-ttl", "4s", "--heartbeat", "1s"];
+const TIMES: [&str; 4] = ["--lease-ttl", "3s", "--heartbeat", "1s"];
 
 /// The orchestrator, its two agents, and somebody who submits.
 pub(crate) struct Farm {
@@ -80,11 +80,12 @@ impl Farm {
         &self.orchestrator
     }
 
-    /// Submits frames of a .blend, as an artist does.
-    pub(crate) fn submit(&self, blend: &Path, frames: &str) -> JobId {
+    /// Submits the first frames of a .blend, as an artist does. Agents get large batches, so that they have some left whatever happens.
+    pub(crate) fn submit(&self, blend: &Path, frames: u64) -> JobId {
         let blender = blenders::path(Kind::Program);
         let mut command = self.haywain("submit");
-        command.arg(blend).args(["--frames", frames, "--blender"]).arg(blender);
+        command.arg(blend).args(["--frames", &format!("1-{frames}"), "--batch-size", &frames.to_string()]);
+        command.arg("--blender").arg(blender);
         serde_json::from_value(output(&mut command)["jobId"].clone()).unwrap()
     }
 
