@@ -11,6 +11,7 @@ use haywain_shared::transport::HttpClients;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::authority::Authority;
 use crate::blenders::{self, Kind};
@@ -30,6 +31,8 @@ pub(crate) struct Farm {
     authority: Authority,
     /// By which the test submits and looks at what it has submitted.
     token: String,
+    clients: HttpClients,
+    runtime: Runtime,
     folder: TempDir,
     /// The lines between them.
     pub(crate) net: Net,
@@ -47,7 +50,9 @@ impl Farm {
         let enrolment = create_token(&data_dir, &["--name", "rack", "--role", "enrol", "--uses", "2"]);
         fs::write(folder.path().join("enrolment"), enrolment).unwrap();
         let orchestrator = start_orchestrator(&folder, &authority);
-        let mut farm = Self { agents: Vec::new(), orchestrator, authority, token, folder, net };
+        let clients = clients(&authority);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut farm = Self { agents: Vec::new(), orchestrator, authority, token, clients, runtime, folder, net };
         farm.agents = ["one", "two"].map(|name| farm.start_agent(name)).into();
         for agent in &farm.agents {
             agent.wait_for_log("registered");
@@ -141,15 +146,24 @@ impl Farm {
         haywain
     }
 
-    /// By a connection of its own, so that none leads to where the orchestrator was before.
+    /// The orchestrator's machine gets another address, and its name leads there.
+    pub(crate) fn move_orchestrator(&mut self) {
+        self.net.move_orchestrator();
+        // What the test has open itself leads to where nobody is any more.
+        self.clients = clients(&self.authority);
+    }
+
     fn get<T: DeserializeOwned>(&self, path: &str) -> T {
-        let clients = HttpClients::new("nat-test", Some(&self.authority.ca)).unwrap();
         let call = async {
-            let answer = clients.calls.get(url(path)).bearer_auth(&self.token).send().await?;
+            let answer = self.clients.calls.get(url(path)).bearer_auth(&self.token).send().await?;
             answer.error_for_status()?.json().await
         };
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(call).unwrap()
+        self.runtime.block_on(call).unwrap()
     }
+}
+
+fn clients(authority: &Authority) -> HttpClients {
+    HttpClients::new("nat-test", Some(&authority.ca)).unwrap()
 }
 
 fn url(path: &str) -> String {

@@ -80,10 +80,10 @@ fn connections_that_the_router_forgets_are_given_up_and_made_anew() {
 
 #[test]
 fn an_orchestrator_that_moves_is_found_by_its_name() {
-    let farm = Farm::start();
+    let mut farm = Farm::start();
     let job = farm.submit(&scene("half_a_second"), FRAMES);
     farm.wait_for(job, "frames of both agents", both_at_work);
-    farm.net.move_orchestrator();
+    farm.move_orchestrator();
     farm.expect_whole(job, FRAMES);
     farm.leave();
 }
