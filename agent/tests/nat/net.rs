@@ -82,7 +82,7 @@ impl Net {
             "table ip home {
                 chain forward { type filter hook forward priority filter; policy drop; }
                 chain input { type filter hook input priority filter; policy drop; }
-                chain postrouting { type nat hook postrouting priority srcnat; oifname outside masquerade }
+                chain postrouting { type nat hook postrouting priority srcnat; oifname outside masquerade; }
             }",
         );
         self.nft(&forwarding(self.generation));
