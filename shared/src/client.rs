@@ -341,7 +341,13 @@ mod tests {
     ) -> (Result<RegisterAnswer, CallError>, Vec<Option<Sha256Digest>>) {
         let scripted = Arc::new(Scripted { answers: Mutex::new(answers.to_vec()), shown: Mutex::default() });
         let client = AgentClient { keys, ..AgentClient::new(Arc::clone(&scripted) as Arc<dyn Transport>) };
-        let machine = MachineFacts { os: String::new(), arch: String::new(), logical_cores: 1, memory_bytes: 1, gpus: Vec::new() };
+        let machine = MachineFacts {
+            os: String::new(),
+            arch: String::new(),
+            logical_cores: 1,
+            memory_bytes: 1,
+            gpus: Vec::new(),
+        };
         let request = RegisterRequest {
             agent_id: AgentId::generate(),
             incarnation: Incarnation(1),
