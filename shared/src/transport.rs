@@ -19,6 +19,12 @@ use crate::token::Token;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept: less than the orchestrator and what lies between keep theirs.
 const POOL_IDLE: Duration = Duration::from_secs(20);
+/// After how much silence the system asks whether the other end is still there. It is less than a long poll, so that a router
+/// between the two has reason to remember the connection.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// How often it asks in vain before the connection is given up. On Linux what was sent may not stay unanswered for longer either:
+/// otherwise a connection that a router has forgotten would be tried for a quarter of an hour.
+const KEEPALIVE_TRIES: u32 = 2;
 /// How long a download may stand still. It has no limit of its own: a slow line is no error.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -125,7 +131,12 @@ impl HttpClients {
             let builder = reqwest::Client::builder()
                 .user_agent(user_agent)
                 .connect_timeout(CONNECT_TIMEOUT)
-                .pool_idle_timeout(POOL_IDLE);
+                .pool_idle_timeout(POOL_IDLE)
+                .tcp_keepalive(KEEPALIVE)
+                .tcp_keepalive_interval(KEEPALIVE)
+                .tcp_keepalive_retries(KEEPALIVE_TRIES);
+            #[cfg(target_os = "linux")]
+            let builder = builder.tcp_user_timeout(KEEPALIVE * (KEEPALIVE_TRIES + 1));
             match &authorities {
                 Some(authorities) => builder.tls_certs_only(authorities.clone()),
                 None => builder,

@@ -77,9 +77,19 @@ impl Farm {
 
     /// Starts an agent with one slot.
     pub(crate) fn start_agent(&mut self, programs: &FarmPrograms, name: &str) -> anyhow::Result<()> {
+        self.start_agent_with(programs, name, &[])
+    }
+
+    /// The same, with further flags.
+    pub(crate) fn start_agent_with(
+        &mut self,
+        programs: &FarmPrograms,
+        name: &str,
+        flags: &[&str],
+    ) -> anyhow::Result<()> {
         let data_dir = self.folder.join(format!("agent-{name}"));
         let log = self.folder.join(format!("agent-{name}.log"));
-        let arguments: [&OsStr; 8] = [
+        let mut arguments: Vec<&OsStr> = vec![
             "--orchestrator".as_ref(),
             self.url.as_ref(),
             "--name".as_ref(),
@@ -89,8 +99,15 @@ impl Farm {
             "--slots".as_ref(),
             "1".as_ref(),
         ];
+        arguments.extend(flags.iter().map(OsStr::new));
         self.agents.push(Service::start(&format!("agent {name}"), &programs.agent, &arguments, log)?);
         Ok(())
+    }
+
+    /// Lets all agents leave but the first `number`, and waits until they have.
+    pub(crate) fn keep_agents(&mut self, number: usize) {
+        self.agents.iter_mut().skip(number).for_each(Service::ask_to_stop);
+        self.agents.truncate(number);
     }
 
     /// Fails when one of the farm's programs has ended by itself.

@@ -50,7 +50,7 @@ enum Task {
     Demo(demo::Flags),
     /// Checks and tests everything, as continuous integration does
     ///
-    /// What the tests need is installed first: Blender and bpy 5.0, rustfmt, clippy, cargo-deny, shellcheck.
+    /// What the tests need is installed first: Blender and bpy 5.0, rustfmt, clippy, cargo-deny, shellcheck, iproute2 and nftables.
     Test(test::Flags),
     /// Kills, freezes and cuts off whatever a farm on this machine is made of, and looks whether it loses anything
     ///

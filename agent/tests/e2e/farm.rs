@@ -1,12 +1,9 @@
-//! A farm of real processes on loopback, in a folder of its own. Every process that it starts ends with it.
+//! A farm of real processes on loopback, in a folder of its own.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use haywain_shared::inspection::InspectionStanding;
 use haywain_shared::job::{AgentReport, AttemptList, AttemptReport, JobReport, JobState};
@@ -16,10 +13,8 @@ use tempfile::TempDir;
 
 use crate::acquaintance;
 use crate::apart::Apart;
-use crate::system;
-
-/// How long anything may take before a test gives up on it.
-pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
+pub(crate) use crate::process::{DEADLINE, Process, wait};
+use crate::process::{program, without_settings};
 
 /// An orchestrator, and the agents that a test starts for it.
 pub(crate) struct Farm {
@@ -255,18 +250,6 @@ pub(crate) fn pictures(job: &JobReport) -> Vec<PathBuf> {
     files
 }
 
-/// Waits for something to become true, looking often.
-pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn token(data_dir: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(program("haywain-orchestrator", "haywain-orchestrator"));
     without_settings(&mut command);
@@ -282,102 +265,4 @@ fn start_orchestrator(folder: &Path, scene: &Path, port: u16) -> Process {
     let process = Process::start(command, &folder.join("orchestrator.log"));
     process.wait_for_log("orchestrator ready");
     process
-}
-
-/// Another package's program: cargo builds it for this package's tests only when it is told to.
-fn program(package: &'static str, name: &str) -> PathBuf {
-    static BUILT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if built.insert(package) {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        // What cargo tells this test about its own package would make it build some of the dependencies anew.
-        for (variable, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(&name.to_string_lossy())) {
-            command.env_remove(variable);
-        }
-        command.args(["build", "--quiet", "--package", package]);
-        assert!(command.status().unwrap().success(), "building {package}");
-    }
-    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    Path::new(env!("CARGO_BIN_EXE_haywain-agent")).with_file_name(name)
-}
-
-fn is_of_a_package(variable: &str) -> bool {
-    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| variable.starts_with(start))
-}
-
-/// Takes every `HAYWAIN_…` variable from what a command will see.
-fn without_settings(command: &mut Command) {
-    for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HAYWAIN_")) {
-        command.env_remove(variable);
-    }
-}
-
-/// A process that ends with this value, and its log.
-pub(crate) struct Process {
-    child: Child,
-    log: PathBuf,
-    /// What the log had before this process wrote to it.
-    log_start: usize,
-}
-
-impl Process {
-    fn start(mut command: Command, log: &Path) -> Self {
-        let file = File::options().create(true).append(true).open(log).unwrap();
-        let log_start = usize::try_from(file.metadata().unwrap().len()).unwrap();
-        without_settings(&mut command);
-        command.args(["--log-format", "json"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
-        let child = command.spawn().unwrap();
-        Self { child, log: log.to_owned(), log_start }
-    }
-
-    /// The lines of its log that say `message`.
-    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
-        let text = fs::read_to_string(&self.log).unwrap();
-        let lines = text[self.log_start..].lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["message"] == message).collect()
-    }
-
-    /// Waits until its log says `message`.
-    pub(crate) fn wait_for_log(&self, message: &str) -> Value {
-        wait(&format!("{message:?} in {}", self.log.display()), || self.logged(message).pop())
-    }
-
-    /// SIGKILL.
-    pub(crate) fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    /// Its process id.
-    pub(crate) fn id(&self) -> u64 {
-        self.child.id().into()
-    }
-
-    /// Sends it a signal.
-    pub(crate) fn signal(&self, name: &str) {
-        system::signal(self.id(), name);
-    }
-
-    /// SIGTERM, and its exit code.
-    pub(crate) fn terminate(&mut self) -> Option<i32> {
-        self.signal("TERM");
-        self.wait_for_exit()
-    }
-
-    /// Its exit code, once it has ended by itself.
-    pub(crate) fn wait_for_exit(&mut self) -> Option<i32> {
-        wait("the end of a process", || self.child.try_wait().unwrap()).code()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            let text = fs::read_to_string(&self.log).unwrap_or_default();
-            let lines: Vec<_> = text.lines().collect();
-            eprintln!("the end of {}:\n{}", self.log.display(), lines[lines.len().saturating_sub(40)..].join("\n"));
-        }
-    }
 }

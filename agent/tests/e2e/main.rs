@@ -30,6 +30,8 @@ mod memory;
 mod options;
 mod outputs;
 mod places;
+mod process;
+mod scale;
 mod scripts;
 mod session;
 mod simulations;

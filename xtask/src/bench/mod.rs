@@ -7,6 +7,7 @@ mod grant;
 mod meter;
 mod plain;
 mod raw;
+mod scale;
 mod seeds;
 mod spread;
 mod submits;
@@ -36,6 +37,8 @@ pub(crate) enum Bench {
     /// Frames a second with the governor against the best fixed number of slots and threads, for a light and a heavy scene, and that
     /// against one Blender with all threads: real Blender, in pairs that take turns
     Governor(governor::Flags),
+    /// Frames a second of three agents against three times those of one, while a job runs: agents come, and are drained away
+    Scale(scale::Flags),
     /// Seeds of the simulation, in release
     Seeds(seeds::Flags),
 }
@@ -47,6 +50,7 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Blobs(flags) => blobs::run(flags),
         Bench::Agent(flags) => agent::run(flags),
         Bench::Governor(flags) => governor::run(flags),
+        Bench::Scale(flags) => scale::run(flags),
         Bench::Seeds(flags) => seeds::run(flags),
     }
 }

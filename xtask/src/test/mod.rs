@@ -3,6 +3,7 @@
 mod bpy;
 mod deploy;
 mod fuzz;
+mod nat;
 mod setup;
 mod steps;
 mod tools;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::steps::Outcome;
-use super::{bpy, deploy, fuzz, tools};
+use super::{bpy, deploy, fuzz, nat, tools};
 use crate::blender;
 use crate::foreground;
 use crate::workspace::Workspace;
@@ -14,6 +14,7 @@ pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<Outcome> {
     println!("    Blender: {}", blender::ensure()?.display());
     println!("    cargo-deny: {}", tools::ensure_cargo_deny(workspace)?.display());
     deploy::ensure()?;
+    nat::ensure()?;
     match bpy::ensure(workspace) {
         Ok(python) => println!("    bpy: {}", python.display()),
         Err(error) => {

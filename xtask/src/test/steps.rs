@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::{bpy, deploy, fuzz, setup, tools};
+use super::{bpy, deploy, fuzz, nat, setup, tools};
 use crate::foreground;
 use crate::service::without_settings;
 use crate::workspace::Workspace;
@@ -77,6 +77,8 @@ pub(super) enum StepName {
     Test,
     /// Calls by the orchestrator's own description
     Fuzz,
+    /// A farm across the internet, behind a router that hides its agents
+    Nat,
     /// A farm among faults
     Chaos,
 }
@@ -89,7 +91,7 @@ impl std::fmt::Display for StepName {
 }
 
 /// All steps, in their order: the quickest to fail first, and those first on which others depend.
-pub(super) const STEPS: [Step; 12] = [
+pub(super) const STEPS: [Step; 13] = [
     Step { name: StepName::Setup, what: "what the tests need on this machine", run: setup::ensure },
     Step { name: StepName::Fmt, what: "cargo fmt", run: fmt },
     Step { name: StepName::Clippy, what: "cargo clippy, warnings are errors", run: clippy },
@@ -101,6 +103,7 @@ pub(super) const STEPS: [Step; 12] = [
     Step { name: StepName::Build, what: "cargo build", run: build },
     Step { name: StepName::Test, what: "cargo test, with Blender and bpy", run: test },
     Step { name: StepName::Fuzz, what: "schemathesis, with a token and without", run: fuzz::run },
+    Step { name: StepName::Nat, what: "agents behind a NAT, in network namespaces", run: nat::test },
     Step { name: StepName::Chaos, what: "half a minute of faults", run: chaos },
 ];
 
@@ -109,6 +112,8 @@ fn fmt(workspace: &Workspace) -> anyhow::Result<Outcome> {
 }
 
 fn clippy(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    // `--all-targets` leaves out those that a plain `cargo test` does.
+    passes(workspace.cargo().args(["clippy", "--package", "haywain-agent", "--test", "nat", "--", "-D", "warnings"]))?;
     passes(workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
