@@ -162,7 +162,11 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     };
     let ended = work_until_told(parts, folder.path(), machine, signals).await;
     keeper.end().await;
-    ended
+    let ended = ended?;
+    if matches!(ended, Ended::Replaced(_)) {
+        identity::disown(folder.path(), identity).context("the agent's identity, in its data folder")?;
+    }
+    Ok(ended)
 }
 
 /// Works until the agent leaves by itself, or `signals` ask it to: politely at first.
@@ -292,8 +296,7 @@ impl Parts {
         let blenders: Arc<[_]> = introduction.blenders.as_slice().into();
         let blender =
             introduction.blenders.first().map(|facts| facts.build.clone()).context("an agent without a Blender")?;
-        let identity = introduction.identity;
-        let agent_id = identity.agent_id;
+        let agent_id = introduction.identity.agent_id;
         let link = Link::new(client.clone(), introduction, governor.setting().slots, leaving.stopping().clone());
         let work = folder.join(WORK);
         empty(&work).context("the folder for frames in work")?;
@@ -373,11 +376,7 @@ impl Parts {
         tasks.close();
         tasks.wait().await;
         tracing::info!("left");
-        let ended = how(ended, &leaving);
-        if matches!(ended, Ended::Replaced(_)) {
-            identity::disown(folder, identity).context("the agent's identity, in its data folder")?;
-        }
-        Ok(ended)
+        Ok(how(ended, &leaving))
     }
 }
 
