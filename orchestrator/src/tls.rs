@@ -2,11 +2,13 @@
 //! can.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum_server::tls_rustls::RustlsConfig;
 use haywain_shared::transport::use_ring;
+use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether the files have changed.
@@ -45,10 +47,10 @@ impl Certificate {
         };
         use_ring();
         let seen = Pair::read(cert, key).await?;
-        let config = RustlsConfig::from_pem(seen.cert.clone(), seen.key.clone()).await;
-        let config = config.with_context(|| {
+        let config = server_config(&seen).await.with_context(|| {
             format!("--tls-cert {} and --tls-key {} can't be used together", cert.display(), key.display())
         })?;
+        let config = RustlsConfig::from_config(config);
         Ok(Some(Self { cert: cert.to_owned(), key: key.to_owned(), seen, config }))
     }
 
@@ -75,8 +77,9 @@ impl Certificate {
         if now == self.seen {
             return;
         }
-        match self.config.reload_from_pem(now.cert.clone(), now.key.clone()).await {
-            Ok(()) => {
+        match server_config(&now).await {
+            Ok(config) => {
+                self.config.reload_from_config(config);
                 tracing::info!(certificate = %self.cert.display(), "the certificate has changed: the new one is in use");
             }
             Err(error) => tracing::warn!(
@@ -86,6 +89,15 @@ impl Certificate {
         }
         self.seen = now;
     }
+}
+
+/// What connections are set up by under a certificate. HTTP/1.1 is offered alone, as it is all that is spoken: a client that is offered
+/// more, as curl, would begin with HTTP/2.
+async fn server_config(pair: &Pair) -> std::io::Result<Arc<ServerConfig>> {
+    let config = RustlsConfig::from_pem(pair.cert.clone(), pair.key.clone()).await?;
+    let mut config = (*config.get_inner()).clone();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 #[cfg(test)]
@@ -108,7 +120,7 @@ mod tests {
         assert!(Certificate::open(None, None).await.unwrap().is_none());
         let mut certificate = Certificate::open(Some(&cert), Some(&key)).await.unwrap().unwrap();
         let at_first = certificate.config().get_inner();
-        let same = |certificate: &Certificate| std::sync::Arc::ptr_eq(&at_first, &certificate.config().get_inner());
+        let same = |certificate: &Certificate| Arc::ptr_eq(&at_first, &certificate.config().get_inner());
         certificate.look().await;
         std::fs::write(&cert, &new.0).unwrap();
         certificate.look().await;
@@ -119,6 +131,9 @@ mod tests {
         std::fs::write(&key, &new.1).unwrap();
         certificate.look().await;
         assert!(!same(&certificate));
+        for config in [at_first, certificate.config().get_inner()] {
+            assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+        }
     }
 
     #[tokio::test]

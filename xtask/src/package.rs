@@ -9,7 +9,7 @@ use crate::foreground;
 use crate::workspace::{Profile, Workspace};
 
 /// The version of cargo-deb that the packages are described for.
-const VERSION: &str = "3.6.3";
+const VERSION: &str = "3.8.0";
 /// What is packed: the agent first, as it is part of the orchestrator's package too.
 const PACKAGES: [&str; 2] = ["haywain-agent", "haywain-orchestrator"];
 

@@ -60,7 +60,9 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         Ok(admitted) => admitted,
         Err(stopped) => return refusal(&headers, &path, stopped),
     };
-    let mut shut_out = Box::pin(app.gate.shut_out(&caller, app.store.clone()));
+    // From what is open to everybody nobody is shut out.
+    let watched = if rule.to == To::Everybody { &Caller::Stranger } else { &caller };
+    let mut shut_out = Box::pin(app.gate.shut_out(watched, app.store.clone()));
     parts.extensions.insert(caller);
     let Traffic { received, sent } = app.measures.traffic(rule.to).clone();
     let request = Request::from_parts(parts, Body::new(Paced::new(body, received)));

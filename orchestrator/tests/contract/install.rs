@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::program::program;
 use crate::server::{Farm, Folder};
 use crate::tokens::{new_token, token};
-use crate::wire::{Request, exchange};
+use crate::wire::{Request, Wire, eventually, exchange};
 
 fn enrol(folder: &Folder, arguments: &[&str]) -> Output {
     program(folder).arg("enrol").args(arguments).arg("--data-dir").arg(folder.data()).output().unwrap()
@@ -54,6 +54,25 @@ fn programs_and_the_unit_are_served_and_nothing_else() {
         get(name).assert_problem(404, "urn:haywain:not-found");
     }
     get("%ff").assert_problem(400, "urn:haywain:invalid-input");
+}
+
+#[test]
+fn a_program_on_its_way_arrives_though_the_first_token_shuts_the_doors() {
+    let folder = Folder::new();
+    let programs = folder.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    // Far more than a connection holds.
+    let size_bytes = 64 * 1024 * 1024;
+    std::fs::File::create(programs.join("haywain-agent-aarch64")).unwrap().set_len(size_bytes).unwrap();
+    let farm = Farm::with(folder, json!({ "agent_programs": programs }));
+    let mut wire = Wire::connect(farm.address);
+    wire.send(&Request::get("/install/haywain-agent-aarch64").header("Connection", "close").bytes());
+    assert_eq!(wire.head().status, 200);
+    new_token(&farm.folder, &["--name", "me", "--role", "operate"]);
+    eventually("the doors to be shut", || {
+        (Request::get("/api/v1/jobs").send(farm.address).status == 401).then_some(())
+    });
+    assert_eq!(wire.rest().len() as u64, size_bytes);
 }
 
 #[test]

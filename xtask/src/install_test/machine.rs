@@ -36,9 +36,13 @@ for device in null zero full random urandom tty; do
 done
 mkdir dev/shm dev/pts
 mount -t tmpfs tmpfs dev/shm
+mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs tmpfs tmp
-exec env -i container=xtask PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --log-target=console
+# Not chroot alone: the kernel lets nobody below one make a namespace of users, as PrivateUsers= does.
+pivot_root . mnt
+exec env -i container=xtask PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . sh -c 'umount -l /mnt && exec /lib/systemd/systemd'
 "#;
 
 /// The machine.
