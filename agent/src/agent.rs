@@ -373,11 +373,7 @@ impl Parts {
         tasks.close();
         tasks.wait().await;
         tracing::info!("left");
-        let ended = how(ended, &leaving);
-        if matches!(ended, Ended::Replaced(_)) {
-            identity::disown(folder, identity).context("the agent's identity, in its data folder")?;
-        }
-        Ok(ended)
+        concluded(ended, &leaving, folder, identity)
     }
 }
 
@@ -396,6 +392,15 @@ fn deliver_first(left_over: Vec<Parcel>, reports: &mpsc::UnboundedSender<Report>
         tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
         let _ = reports.send(Report::Frame(parcel));
     }
+}
+
+/// How an agent has ended that had begun to work. One that was replaced does not come back as the same.
+fn concluded(ended: LinkEnded, leaving: &Leaving, folder: &Path, identity: Identity) -> anyhow::Result<Ended> {
+    let ended = how(ended, leaving);
+    if matches!(ended, Ended::Replaced(_)) {
+        identity::disown(folder, identity).context("the agent's identity, in its data folder")?;
+    }
+    Ok(ended)
 }
 
 fn how(ended: LinkEnded, leaving: &Leaving) -> Ended {
