@@ -89,6 +89,7 @@ impl Measures {
     }
 
     /// All of it as text, with how the farm stands.
+    #[must_use]
     pub fn text(&self, census: &Census) -> String {
         with_local_recorder(&self.recorder, || show(census));
         self.handle.render()

@@ -35,7 +35,7 @@ pub struct Inspection {
 
 /// How an inspection stands that somebody has asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "state", rename_all = "camelCase")]
 pub enum InspectionStanding {
     /// It is known what is in the scene.
     Known {
@@ -51,6 +51,8 @@ pub enum InspectionStanding {
         failure: InspectionFailure,
     },
     /// It has been asked for: ask again.
+    // Said of the variant, as what describes the API does not know `rename_all_fields`.
+    #[serde(rename_all = "camelCase")]
     Asked {
         /// What the agent is called that looks at the scene, once one does.
         agent: Option<String>,

@@ -207,28 +207,28 @@ mod tests {
         };
         let build = BlenderBuild { version: "4.2.0".to_owned(), kind: BlenderKind::Program };
         let cpu = DeviceFacts { kind: DeviceKind::Cpu, name: "AMD EPYC".to_owned(), id: "CPU".to_owned() };
-        let facts = |devices: &[DeviceFacts], engines: &[PartFacts]| BlenderFacts {
+        let facts = |devices: &[&DeviceFacts], engines: &[&PartFacts]| BlenderFacts {
             build: build.clone(),
-            devices: devices.to_vec(),
-            engines: engines.to_vec(),
+            devices: devices.iter().copied().cloned().collect(),
+            engines: engines.iter().copied().cloned().collect(),
             denoisers: Vec::new(),
         };
         let verdicts = |findings: &[Finding]| findings.iter().map(|finding| finding.verdict).collect::<Vec<_>>();
         let cycles = part("CYCLES", None);
-        let findings = devices(&facts(&[cpu.clone()], &[cycles.clone()]), &[]);
+        let findings = devices(&facts(&[&cpu], &[&cycles]), &[]);
         assert_eq!(verdicts(&findings), [Verdict::Good]);
         assert!(findings[0].seen.contains("CYCLES with AMD EPYC"), "{findings:?}");
         let eevee = part("EEVEE", Some("no display"));
-        let findings = devices(&facts(&[cpu.clone()], &[cycles.clone(), eevee.clone()]), &[]);
+        let findings = devices(&facts(&[&cpu], &[&cycles, &eevee]), &[]);
         assert_eq!(verdicts(&findings), [Verdict::Good, Verdict::Doubtful]);
         assert!(findings[1].seen.contains("no EEVEE: no display"), "{findings:?}");
-        let findings = devices(&facts(&[cpu.clone()], &[eevee]), &[]);
+        let findings = devices(&facts(&[&cpu], &[&eevee]), &[]);
         assert_eq!(verdicts(&findings), [Verdict::Bad]);
         assert!(findings[0].seen.contains("no display"), "{findings:?}");
         let gpu = "NVIDIA RTX A4000".to_owned();
-        let findings = devices(&facts(&[cpu.clone()], &[cycles.clone()]), std::slice::from_ref(&gpu));
+        let findings = devices(&facts(&[&cpu], &[&cycles]), std::slice::from_ref(&gpu));
         assert_eq!(verdicts(&findings), [Verdict::Good, Verdict::Doubtful]);
         let optix = DeviceFacts { kind: DeviceKind::Optix, name: gpu.clone(), id: "OPTIX".to_owned() };
-        assert_eq!(verdicts(&devices(&facts(&[cpu, optix], &[cycles]), &[gpu])), [Verdict::Good]);
+        assert_eq!(verdicts(&devices(&facts(&[&cpu, &optix], &[&cycles]), &[gpu])), [Verdict::Good]);
     }
 }

@@ -79,17 +79,13 @@ pub(super) fn clock(ahead: Option<SignedDuration>) -> Finding {
 pub(super) fn proxy(set: Option<(&'static str, &str)>) -> Finding {
     let Some((variable, value)) = set else { return Finding::good("proxy", "none is set") };
     let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    match Url::parse(&with_scheme).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default())))
-    {
-        Some((host, port)) => {
-            let port = port.map_or_else(String::new, |port| format!(":{port}"));
-            Finding::good("proxy", format!("calls go through {host}{port} ({variable})"))
-        }
-        None => {
-            let advice = format!("set {variable} to a URL such as http://proxy.example:3128, or leave it out");
-            Finding::bad("proxy", format!("{variable} is no URL"), advice)
-        }
-    }
+    let url = Url::parse(&with_scheme).ok();
+    let Some((host, url)) = url.as_ref().and_then(|url| Some((url.host_str()?, url))) else {
+        let advice = format!("set {variable} to a URL such as http://proxy.example:3128, or leave it out");
+        return Finding::bad("proxy", format!("{variable} is no URL"), advice);
+    };
+    let port = url.port_or_known_default().map_or_else(String::new, |port| format!(":{port}"));
+    Finding::good("proxy", format!("calls go through {host}{port} ({variable})"))
 }
 
 /// What to do about a call that got no answer, by what the network said.

@@ -7,6 +7,9 @@ use std::process::Command;
 use crate::blenders::{self, Kind};
 use crate::farm::Farm;
 
+/// Flags and environment; the subject that fails, what is said of it, and what is to be done.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str, &'a str, &'a str);
+
 /// What the doctor says to these flags, and its exit code.
 fn doctor(data_dir: &Path, flags: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_haywain-agent"));
@@ -98,7 +101,7 @@ fn what_is_wrong_is_said_with_what_to_do_about_it() {
     let no_file = no_file.to_str().unwrap();
     let proxy = [("HTTP_PROXY", "http://127.0.0.1:9")];
     // No Blender, or it would be tried each time.
-    let cases: [(&[&str], &[(&str, &str)], &str, &str, &str); 7] = [
+    let cases: [Case<'_>; 7] = [
         (&["--orchestrator", &url], &[], "token", "there is none", "token create"),
         (&["--orchestrator", &url, "--token-file", wrong], &[], "token", "has the role submit", "token create"),
         (&["--orchestrator", &url, "--token-file", no_file], &[], "token", "the token file", "--token-file"),

@@ -10,7 +10,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::JobId;
 use haywain_shared::options::{FrameOrder, ImageFormat, ImageKind};
-use haywain_shared::problem::ProblemKind;
+use haywain_shared::problem::{Problem, ProblemKind};
 use haywain_shared::requirements::{AgentRule, TagRule};
 use haywain_shared::scene::SceneId;
 use serde::{Deserialize, Serialize};
@@ -155,9 +155,12 @@ enum FormatRequest {
     responses(
     (status = 202, description = "Accepted", body = Accepted,
         headers(("Location" = String, description = "Where its status is"))),
-    (status = 400, description = "Invalid input, in words", body = String, content_type = "text/html"),
-    (status = 413, description = "The body is too large", body = String, content_type = "text/html"),
-    (status = 422, description = "The key was used for another submission", body = String, content_type = "text/html"),
+    (status = 400, description = "Invalid input, in words",
+        content((Problem = "application/problem+json"), (String = "text/html"))),
+    (status = 413, description = "The body is too large",
+        content((Problem = "application/problem+json"), (String = "text/html"))),
+    (status = 422, description = "The key was used for another submission",
+        content((Problem = "application/problem+json"), (String = "text/html"))),
 ))]
 pub(super) async fn submit(State(app): State<App>, caller: Caller, headers: HeaderMap, request_body: Body) -> Response {
     let read = match body::read(request_body, MAX_BODY_BYTES).await {

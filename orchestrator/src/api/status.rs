@@ -9,7 +9,7 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::runs;
 use haywain_shared::ids::JobId;
 use haywain_shared::job::{JobReport, JobState};
-use haywain_shared::problem::ProblemKind;
+use haywain_shared::problem::{Problem, ProblemKind};
 
 use super::App;
 use super::reply::{self, Wanted};
@@ -20,12 +20,12 @@ const RETRY_SECONDS: &str = "5";
 
 /// How a job stands: in plain words, or whole for those who prefer JSON
 #[utoipa::path(get, path = "/status/{job}", tag = "jobs", params(("job" = JobId, Path, description = "The job")), responses(
-    (status = 200, description = "Job completed", body = JobReport),
-    (status = 202, description = "Job still running", body = JobReport,
+    (status = 200, description = "Job completed", content((JobReport = "application/json"), (String = "text/html"))),
+    (status = 202, description = "Job still running", content((JobReport = "application/json"), (String = "text/html")),
         headers(("Location" = String, description = "Where its status is"), ("Retry-After" = u32, description = "Seconds"))),
-    (status = 404, description = "Job not found", body = String, content_type = "text/html"),
-    (status = 410, description = "Job cancelled", body = JobReport),
-    (status = 500, description = "Job failed", body = JobReport),
+    (status = 404, description = "Job not found", content((Problem = "application/problem+json"), (String = "text/html"))),
+    (status = 410, description = "Job cancelled", content((JobReport = "application/json"), (String = "text/html"))),
+    (status = 500, description = "Job failed", content((JobReport = "application/json"), (String = "text/html"))),
 ))]
 pub(super) async fn status(
     State(app): State<App>,
