@@ -111,10 +111,6 @@ async fn create(
     expires: Option<Span>,
     uses: Option<u32>,
 ) -> anyhow::Result<()> {
-    let known = store.tokens().await?;
-    if known.iter().any(|token| token.name == name && token.standing == TokenStanding::Good && token.agent.is_none()) {
-        bail!("there is a good token of the name {name:?} already: choose another name, or revoke that one");
-    }
     let token = Token::draw(role).context("the system has no random numbers")?;
     let id = TokenId::generate();
     let good_for = expires.map(|span| span.0);

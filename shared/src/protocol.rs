@@ -13,10 +13,11 @@ use crate::digest::Sha256Digest;
 use crate::frames::{FrameNumber, FrameRange};
 use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use crate::inspection::InspectionFailure;
-use crate::options::{RenderOptions, Scripts};
+use crate::options::RenderOptions;
 use crate::path::RelativePath;
 use crate::requirements::Tag;
 use crate::scene::{BlobRef, SceneId};
+use crate::scripts::ScriptRule;
 
 /// The path that all calls of the agent's protocol begin with.
 pub const PREFIX: &str = "/api/v1/agent";
@@ -52,9 +53,9 @@ pub struct RegisterRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Abilities {
-    /// Whether its owner lets Python run that comes with a scene.
+    /// For whom its owner lets Python run that comes with a scene.
     #[serde(default)]
-    pub scripts: Scripts,
+    pub scripts: ScriptRule,
     /// The add-ons that it has.
     #[serde(default)]
     pub addons: Vec<AddonFacts>,
@@ -242,6 +243,9 @@ pub struct LeaseGrant {
     pub epoch: u64,
     /// The job that the batch belongs to.
     pub job_id: JobId,
+    /// The name of the token that the job was submitted with; none if there was none, or it has been revoked since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_by: Option<String>,
     /// The scene to render.
     pub scene: SceneId,
     /// Which of the agent's Blenders is to render it.

@@ -37,8 +37,9 @@ impl Slot {
     async fn look_into(&mut self, scene: SceneId) -> Result<Box<Inspection>, Failure> {
         let options = RenderOptions::default();
         let blender = self.shop.blender.clone();
+        let inspection = InspectionWish::Wanted;
         let wanted =
-            Wanted { blender: &blender, device: None, scene, options: &options, inspection: InspectionWish::Wanted };
+            Wanted { blender: &blender, device: None, scene, options: &options, submitted_by: None, inspection };
         let (mut warm, in_use) = loop {
             match self.housed(wanted).await {
                 Ok(housed) => break housed,

@@ -11,4 +11,5 @@ mod requirements;
 pub mod retry;
 pub mod state;
 pub mod submission;
+pub mod submitter;
 pub mod waiting;

@@ -114,6 +114,8 @@ pub struct Lease {
     pub epoch: u64,
     /// The job.
     pub job: JobId,
+    /// The name of the token that it was submitted with, if that stands for it.
+    pub submitted_by: Option<String>,
     /// The job's scene.
     pub scene: SceneId,
     /// Which of the agent's Blenders is to render it.
@@ -141,6 +143,7 @@ impl From<Lease> for LeaseGrant {
             lease_id: lease.id,
             epoch: lease.epoch,
             job_id: lease.job,
+            submitted_by: lease.submitted_by,
             scene: lease.scene,
             blender: lease.blender,
             device: lease.device,

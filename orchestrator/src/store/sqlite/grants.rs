@@ -12,18 +12,19 @@ use sqlx::sqlite::SqliteRow;
 
 use super::agents;
 use super::columns::{
-    agent_id, as_integer, as_ms, blender, count, database_error, device, integer, job_id, json_text, lease_id, needs,
+    agent_id, as_integer, as_ms, blender, count, database_error, device, integer, job_id, json_text, lease_id,
     optional_duration, optional_integer, options, range, scene_id, small, text,
 };
 use super::events::{self, Subject};
 use super::jobs::{CountChange, change_counts};
 use super::leases::LeaseRow;
+use super::needs::{needs, submitter};
 use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::sight;
 use super::writer::Tx;
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
 use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
-use crate::queue::matching::{Fit, Needs};
+use crate::queue::matching::Fit;
 use crate::queue::retry::PICKY;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
@@ -34,7 +35,9 @@ const WORTH_ASKING: &str = "/* worth asking for a lease */
         OR NOT EXISTS (SELECT 1 FROM agents WHERE id = ?1 AND incarnation = ?3) AS worth";
 const BY_REQUEST: &str = "/* lease by request */
     SELECT leases.id, epoch, job_id, scene_id, first, last, leases.generation, leases.ended_ms,
-        frame_timeout_ms, stall_timeout_ms, options, blender, device, inspection IS NULL AS uninspected
+        frame_timeout_ms, stall_timeout_ms, options, blender, device, inspection IS NULL AS uninspected,
+        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
+        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id
     WHERE agent_id = ?1 AND request_id = ?2";
 // In both: ?1 the agent, ?2 now, ?3 whether there are other agents, ?4 the memory that it has, ?5 the latest moment that
@@ -43,7 +46,9 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
     SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms, options,
         requirements, pinned, pinned_device, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by,
         (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks,
-        (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected
+        (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected,
+        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
+        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
     FROM jobs
     WHERE pending > 0 AND control = 'active' AND (frame_order = 'any' OR leased = 0)
         AND EXISTS (SELECT 1 FROM ranges WHERE ranges.job_id = jobs.id AND state = 'pending'
@@ -53,13 +58,6 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
         AND (NOT ?3 OR NOT EXISTS (SELECT 1 FROM job_doubts
                  WHERE job_doubts.job_id = jobs.id AND job_doubts.agent_id = ?1 AND until_ms > ?2 AND until_ms <= ?5))
     ORDER BY priority DESC, created_ms, id LIMIT ?6 OFFSET ?7";
-const NEXT_NEEDS: &str = "/* what the next jobs need */
-    SELECT options, requirements, pinned, pinned_device,
-        (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
-    FROM jobs WHERE pending > 0 AND control = 'active' ORDER BY priority DESC, created_ms, id LIMIT ?1";
-const NEEDS: &str = "/* what a job needs */
-    SELECT options, requirements, pinned, pinned_device, saved_by, looks FROM jobs JOIN scenes ON scenes.id = scene_id
-    WHERE jobs.id = ?1";
 const NEXT_RANGE: &str = "/* next range to lease */
     SELECT first, last, generation FROM ranges
     WHERE job_id = ?6 AND state = 'pending'
@@ -69,7 +67,9 @@ const NEXT_RANGE: &str = "/* next range to lease */
     ORDER BY first LIMIT 1";
 const JOB_OF_LEASE: &str = "/* job of a lease */
     SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, options, control, total,
-        requirements, pinned, pinned_device, saved_by, looks, blender, device, inspection IS NULL AS uninspected
+        requirements, pinned, pinned_device, saved_by, looks, blender, device, inspection IS NULL AS uninspected,
+        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
+        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id WHERE epoch = ?1";
 const FOLLOWER: &str = "/* lease that follows an ended one */
     SELECT leases.id, leases.epoch FROM leases JOIN lease_frames USING (epoch)
@@ -183,19 +183,6 @@ async fn pin(tx: &mut Tx, job: JobId, Fit { blender, device }: &Fit) -> Result<(
         .map_err(database_error)
 }
 
-/// What the jobs need that are next to be served.
-pub(super) async fn next_needs(readers: &SqlitePool) -> Result<Vec<Needs>, StoreError> {
-    let rows = sqlx::query(NEXT_NEEDS).bind(LOOKED_AT).fetch_all(readers).await.map_err(database_error)?;
-    rows.iter().map(needs).collect()
-}
-
-/// What a job needs.
-pub(super) async fn needs_of(readers: &SqlitePool, job: JobId) -> Result<Option<Needs>, StoreError> {
-    let key = &job.as_bytes()[..];
-    let row = sqlx::query(NEEDS).bind(key).fetch_optional(readers).await.map_err(database_error)?;
-    row.as_ref().map(needs).transpose()
-}
-
 fn candidate(row: &SqliteRow, ask: &LeaseAsk) -> Result<Candidate, StoreError> {
     let scene = scene_id(row, "scene_id")?;
     let nearness = match ask.warm {
@@ -273,6 +260,7 @@ fn lease_of(
         id,
         epoch: 0,
         job: job_id(row, "job_id")?,
+        submitted_by: submitter(row)?.name().map(str::to_owned),
         scene: scene_id(row, "scene_id")?,
         blender,
         device,
