@@ -192,9 +192,12 @@ pub struct LeaseRequest {
     pub incarnation: Incarnation,
     /// Kept over repetitions of the request until it is answered by work: a lost answer costs no lease.
     pub request_id: RequestId,
+    /// When the slot can begin.
+    #[serde(default)]
+    pub timing: LeaseTiming,
     /// Memory that the machine could give to this slot.
     pub memory_available_bytes: u64,
-    /// The scene that the slot's Blender has open.
+    /// The scene that the slot's Blender has open; when it asks ahead, the one that it renders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm: Option<SceneId>,
     /// Scenes that lie whole on this machine, the latest used first: at most [`MAX_CACHED`].
@@ -203,6 +206,18 @@ pub struct LeaseRequest {
     /// The ids of the devices that are the slot's to use; `None` is all of the agent's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
+}
+
+/// When a slot can begin what it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LeaseTiming {
+    /// Now.
+    #[default]
+    Now,
+    /// When it has finished the last frame of its batch, which is in work: meanwhile it opens the scene, if that is another one. The
+    /// answer comes at once, and is 204 as well if there is nothing to open, or if others may be free for it sooner.
+    Ahead,
 }
 
 /// The most scenes that a lease request tells of.

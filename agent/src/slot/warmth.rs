@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use haywain_shared::cause::Cause;
 use haywain_shared::devices::{DeviceKind, Painter};
 use haywain_shared::options::{RenderOptions, Scripts};
-use haywain_shared::protocol::{BlenderBuild, InspectionWish, LeaseGrant};
+use haywain_shared::protocol::{BlenderBuild, InspectionWish, LeaseGrant, LeaseTiming};
 use haywain_shared::scene::SceneId;
 use haywain_shared::scripts::ScriptRule;
 
+use super::berth::Berth;
+use super::frame::disk_failure;
 use super::room::NotReady;
-use super::{Slot, disk_failure};
 use crate::blender::session::{Failure, Opening};
 use crate::blender::studio::WarmBlender;
 use crate::cache::{CacheError, SceneInUse};
@@ -27,6 +28,8 @@ pub(super) struct Warm {
     household: Household,
     pub(super) scene: Option<OpenScene>,
     pub(super) wear: Wear,
+    /// Its log has begun, with the opening of the scene, for the frame that comes next.
+    pub(super) log_begun: bool,
     /// After the Blender: its memory is taken for free once this is gone.
     place: Place,
 }
@@ -63,13 +66,16 @@ pub(super) struct Wanted<'a> {
     /// The name of the token that stands for it.
     pub(super) submitted_by: Option<&'a str>,
     pub(super) inspection: InspectionWish,
+    /// Whether it is to be open now, or for a batch that comes later.
+    pub(super) timing: LeaseTiming,
 }
 
 impl<'a> Wanted<'a> {
     pub(super) fn by(grant: &'a LeaseGrant) -> Self {
         let LeaseGrant { blender, device, scene, options, inspection, submitted_by, .. } = grant;
         let submitted_by = submitted_by.as_deref();
-        Self { blender, device: *device, scene: *scene, options, submitted_by, inspection: *inspection }
+        let (device, scene, inspection) = (*device, *scene, *inspection);
+        Self { blender, device, scene, options, submitted_by, inspection, timing: LeaseTiming::Now }
     }
 
     /// Whose scripts run in it, if some do, and somebody is known to stand for them.
@@ -100,14 +106,16 @@ impl Warm {
     }
 }
 
-impl Slot {
+impl Berth {
     /// A live session with the scene open as it is wanted.
     pub(super) async fn warmed_up(&mut self, wanted: Wanted<'_>) -> Result<Warm, NotReady> {
         // The owner's word counts, whatever the orchestrator thinks, and for a scene that somebody else has had opened, too.
         may_run(wanted, &self.shop.scripts)?;
         if let Some(warm) = &mut self.warm {
-            // With this opening or, if the scene is open, with this frame.
-            warm.blender.begin_log();
+            // With this opening or, if the scene is open, with this frame; with both, if it was opened ahead for it.
+            if !std::mem::take(&mut warm.log_begun) {
+                warm.blender.begin_log();
+            }
         }
         if let Some(warm) = self.warm.take_if(|warm| warm.has_open(wanted)) {
             return Ok(warm);
@@ -115,7 +123,7 @@ impl Slot {
         let (mut warm, in_use) = self.housed(wanted).await?;
         let opened = open(&mut warm, wanted, in_use).await;
         if let Some(inspection) = warm.blender.take_inspection() {
-            self.report(Report::Inspection(wanted.scene, inspection));
+            self.shop.report(Report::Inspection(wanted.scene, inspection));
         }
         match opened {
             Ok(()) => {
@@ -135,7 +143,7 @@ impl Slot {
         let in_use = in_use.map_err(|error| cache_failure(&error))?;
         let entry = &in_use.folder().entry;
         let blend_bytes = std::fs::metadata(entry).map_or(0, |file| file.len());
-        self.has_room_for(&wanted.workload(), blend_bytes).await?;
+        self.has_room_for(wanted, blend_bytes).await?;
         let household = Household {
             blender: wanted.blender.clone(),
             scripts: wanted.options.scripts,
@@ -153,7 +161,7 @@ impl Slot {
                 let config = household.color_config.as_deref();
                 let blender = self.shop.studio.start(wanted.blender, &self.folder, config, household.scripts).await?;
                 let place = self.account.started(blender.process());
-                Warm { blender, household, scene: None, wear: Wear::default(), place }
+                Warm { blender, household, scene: None, wear: Wear::default(), log_begun: false, place }
             }
         };
         Ok((warm, in_use))
@@ -162,7 +170,7 @@ impl Slot {
 
 /// Opens the scene, in place of the one before.
 pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse) -> Result<(), Failure> {
-    let Wanted { scene: id, options, inspection, blender: _, device: _, submitted_by: _ } = wanted;
+    let Wanted { scene: id, options, inspection, blender: _, device: _, submitted_by: _, timing: _ } = wanted;
     warm.scene = None;
     warm.wear.scene_opened();
     let opened = warm.blender.open(in_use.folder(), Opening { options, inspection }).await?;
@@ -234,6 +242,7 @@ mod tests {
                 options: &options,
                 submitted_by,
                 inspection: InspectionWish::Known,
+                timing: LeaseTiming::Now,
             };
             let refused = may_run(wanted, &rule).err();
             let told = refused.as_ref().map(|failure| failure.message.as_str());

@@ -52,6 +52,12 @@ pub struct Workshop {
 }
 
 impl Workshop {
+    /// Tells the orchestrator something, after all that was told before.
+    pub(super) fn report(&self, report: Report) {
+        // The receiver is gone only when the agent has ended.
+        let _ = self.reports.send(report);
+    }
+
     /// Whether a frame may be begun. If the lease has run out by the agent's own clock, that is the orchestrator's to say, and
     /// it is waited for; `Unknown` only when the slot closes meanwhile.
     pub(super) async fn settled_standing(

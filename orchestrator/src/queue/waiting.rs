@@ -19,6 +19,11 @@ pub enum NextWork {
     Inspection(SceneId),
 }
 
+/// What a slot gets that asks ahead: at once, and no scene to look at, which waits for nobody who is at work.
+pub async fn work_ahead(store: &dyn Store, ask: LeaseAsk) -> Result<Option<NextWork>, StoreError> {
+    Ok(store.lease(ask).await?.map(Box::new).map(NextWork::Batch))
+}
+
 /// Asks for work until there is some, the poll is over, or the orchestrator stops.
 pub async fn next_work(
     store: &dyn Store,

@@ -12,7 +12,8 @@ use haywain_shared::job::{JobState, RecordedFrame};
 use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{
-    Abilities, BlenderBuild, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, MachineFacts, MachineSample,
+    Abilities, BlenderBuild, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, LeaseTiming, MachineFacts,
+    MachineSample,
 };
 use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
@@ -95,9 +96,11 @@ pub struct LeaseAsk {
     pub incarnation: Incarnation,
     /// The same id gets the same lease.
     pub request: RequestId,
+    /// When the slot can begin.
+    pub timing: LeaseTiming,
     /// Memory that the machine could give to the slot.
     pub memory_available_bytes: u64,
-    /// The scene that the slot's Blender has open.
+    /// The scene that the slot's Blender has open, or renders.
     pub warm: Option<SceneId>,
     /// Scenes that lie whole on the machine.
     pub cached: Vec<SceneId>,

@@ -47,6 +47,7 @@ cases! {
     a_job_is_carved_at_the_lease_and_completes_with_its_last_frame
     jobs_are_served_in_the_order_of_their_age
     an_agent_gets_the_job_whose_scene_it_has_among_equals
+    a_slot_that_asks_ahead_gets_a_frame_of_another_scene
     batches_shrink_with_the_slots_that_are_there
     the_same_request_gets_the_same_lease
     a_request_whose_lease_has_ended_is_told_so

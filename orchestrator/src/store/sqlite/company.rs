@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use haywain_shared::ids::AgentId;
 use haywain_shared::job::{AgentState, JobReport, JobState};
+use haywain_shared::protocol::LeaseTiming;
 
 use super::grants::Company;
 use super::{SqliteStore, agents, backups, needs, shelves};
@@ -31,6 +32,10 @@ impl SqliteStore {
 
     /// A frame of an agent that has missed two heartbeats, for the agent that asks and has nothing else to do.
     pub(super) async fn backup(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError> {
+        if ask.timing == LeaseTiming::Ahead {
+            // It has something else to do.
+            return Ok(None);
+        }
         let suspects = self.memory.terms().silent(ask.agent, self.clock.steady().saturating_sub(self.silence()));
         if suspects.is_empty() {
             return Ok(None);

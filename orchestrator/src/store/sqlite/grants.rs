@@ -6,7 +6,7 @@ use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId, RequestId};
 use haywain_shared::job::EventKind;
 use haywain_shared::options::FrameOrder;
-use haywain_shared::protocol::InspectionWish;
+use haywain_shared::protocol::{InspectionWish, LeaseTiming};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
@@ -22,6 +22,7 @@ use super::needs::{needs, submitter};
 use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::sight;
 use super::writer::Tx;
+use crate::queue::ahead::{Ahead, FRAMES_AHEAD, Opening, is_granted};
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
 use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
 use crate::queue::matching::Fit;
@@ -143,7 +144,17 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         looked_at += LOOKED_AT;
     }
     let candidates = fitting.iter().map(|(row, ..)| candidate(row, &ask)).collect::<Result<Vec<_>, _>>()?;
-    let Some((row, needs, fit)) = fitting.get(choose(&candidates)) else { return Ok(None) };
+    let chosen = choose(&candidates);
+    let Some((row, needs, fit)) = fitting.get(chosen) else { return Ok(None) };
+    if ask.timing == LeaseTiming::Ahead {
+        let is_open = candidates[chosen].nearness == Nearness::Warm;
+        let pending = fitting.iter().map(|(row, ..)| count(row, "pending")).sum::<Result<u64, _>>()?;
+        let opening = if is_open { Opening::SameScene } else { Opening::OtherScene };
+        let ahead = Ahead { opening, order: needs.options.order, pending, slots: company.slots };
+        if !is_granted(ahead) {
+            return Ok(None);
+        }
+    }
     let job = job_id(row, "job_id")?;
     let next =
         asking(NEXT_RANGE).bind(job.as_bytes().to_vec()).fetch_one(&mut tx.conn).await.map_err(database_error)?;
@@ -154,10 +165,11 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         batch_size: small(row, "batch_size")?,
     };
     let whole = Shelved::of(range(&next)?, small(&next, "generation")?);
-    let most = match needs.options.order {
-        FrameOrder::Any => batch_frames(carve),
+    let most = match (ask.timing, needs.options.order) {
+        (LeaseTiming::Ahead, _) => FRAMES_AHEAD,
+        (LeaseTiming::Now, FrameOrder::Any) => batch_frames(carve),
         // To go on elsewhere would mean to step through everything again.
-        FrameOrder::Sequential => MOST_IN_SEQUENCE,
+        (LeaseTiming::Now, FrameOrder::Sequential) => MOST_IN_SEQUENCE,
     };
     let frames = carve_off(tx, job, whole, most).await?;
     if !needs.requirements.mixed {
