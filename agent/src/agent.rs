@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use haywain_shared::client::{AgentClient, Keys};
 use haywain_shared::folder::OwnFolder;
-use haywain_shared::options::Scripts;
 use haywain_shared::protocol::{Abilities, Backups};
 use haywain_shared::shutdown::Signals;
 use haywain_shared::size::Size;
@@ -232,7 +231,7 @@ fn memory_limits(settings: &Settings, machine_bytes: u64) -> anyhow::Result<Limi
 /// What jobs may ask for here.
 fn abilities(settings: &Settings) -> anyhow::Result<Abilities> {
     let addons = settings.addons.as_deref().map(addons::found_in).transpose().context("the folder of add-ons")?;
-    let scripts = if settings.allow_scripts { Scripts::Allowed } else { Scripts::Blocked };
+    let scripts = settings.allow_scripts.0.clone();
     let tags = settings.tag.iter().cloned().collect();
     // Who stands back for others has no use for work that may be for nothing.
     let declines = settings.no_backups || settings.when_idle.is_some();
@@ -292,7 +291,7 @@ impl Parts {
             memory,
             tasks,
         } = self;
-        let scripts = introduction.abilities.scripts;
+        let scripts = introduction.abilities.scripts.clone();
         let blenders: Arc<[_]> = introduction.blenders.as_slice().into();
         let blender =
             introduction.blenders.first().map(|facts| facts.build.clone()).context("an agent without a Blender")?;

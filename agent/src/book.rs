@@ -303,6 +303,7 @@ mod tests {
             lease_id: LeaseId::generate(),
             epoch: 1,
             job_id: JobId::generate(),
+            submitted_by: None,
             scene: Sha256Digest::of(b"scene").into(),
             blender: BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program },
             device: None,

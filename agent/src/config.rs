@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::governor::{Processors, WantedSlots};
 use crate::jail::Sandbox;
+use crate::scripts::{AllowScripts, EVERYBODY};
 
 /// Haywain's agent: renders frames with the Blender on this machine, for an orchestrator.
 ///
@@ -122,10 +123,12 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tag: Vec<Tag>,
 
-    /// Let Python run that comes with a scene, for jobs that ask for it: whoever may submit such jobs may run programs here
-    #[arg(long, env = "HAYWAIN_ALLOW_SCRIPTS")]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    allow_scripts: bool,
+    /// Let Python run that comes with a scene, for jobs that ask for it: whoever may submit such jobs may run programs here. With
+    /// names, for example lighting,anna, for those alone that were submitted with a token of one of these names [default if none is
+    /// named: everybody's]
+    #[arg(long, env = "HAYWAIN_ALLOW_SCRIPTS", value_name = "TOKENS", num_args = 0..=1, require_equals = true, default_missing_value = EVERYBODY)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow_scripts: Option<AllowScripts>,
 
     /// Whether Blender is kept from other files and the network: require, auto (as far as this system can) or off
     /// [default: auto]
@@ -226,9 +229,9 @@ pub struct Settings {
     /// What jobs may ask for by name.
     #[serde(default)]
     pub tag: Vec<Tag>,
-    /// Whether Python may run that comes with a scene.
+    /// For whom Python may run that comes with a scene.
     #[serde(default)]
-    pub allow_scripts: bool,
+    pub allow_scripts: AllowScripts,
     /// Whether Blender is kept from other files and the network.
     #[serde(default)]
     pub sandbox: Sandbox,

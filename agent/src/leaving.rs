@@ -94,6 +94,27 @@ impl Leaving {
         self.drain.is_cancelled() || self.order() == AgentOrder::Drain
     }
 
+    /// Waits until frames that are not in work are to go back.
+    pub async fn has_to_give_back(&self) {
+        let mut order = self.order.subscribe();
+        tokio::select! {
+            () = self.drain.cancelled() => {}
+            // The sender lives as long as this.
+            _ = order.wait_for(|order| *order == AgentOrder::Drain) => {}
+        }
+    }
+
+    /// Whether a batch of another job than those so far would be one too many.
+    #[must_use]
+    pub fn has_enough_jobs(&self) -> bool {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.is_enough(jobs)
+    }
+
+    fn is_enough(&self, jobs: usize) -> bool {
+        self.bounds.jobs.is_some_and(|most| jobs >= most as usize)
+    }
+
     /// Something is to be done that is no batch of a job.
     #[must_use]
     pub fn begins_errand(&self) -> Busy {
@@ -115,7 +136,7 @@ impl Leaving {
     pub fn takes(&self, job: JobId) -> Option<Busy> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if !jobs.contains(&job) {
-            if self.bounds.jobs.is_some_and(|most| jobs.len() >= most as usize) {
+            if self.is_enough(jobs.len()) {
                 tracing::info!(jobs = jobs.len(), "worked on as many jobs as it was to: leaving");
                 self.drain();
                 return None;

@@ -28,6 +28,7 @@ pub mod memory;
 pub mod outbox;
 pub mod output;
 pub mod picture;
+pub mod scripts;
 pub mod slot;
 pub mod status;
 pub mod thumbnail;

@@ -9,8 +9,8 @@ use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::ids::RequestId;
 use haywain_shared::problem::ProblemKind;
 use haywain_shared::protocol::{
-    Abilities, BlenderFacts, HeartbeatAnswer, HeartbeatRequest, HeldLease, LeaseRequest, LeaveRequest, MachineFacts,
-    MachineSample, RegisterAnswer, RegisterRequest, Work,
+    Abilities, BlenderFacts, HeartbeatAnswer, HeartbeatRequest, HeldLease, LeaseGrant, LeaseRequest, LeaseTiming,
+    LeaveRequest, MachineFacts, MachineSample, RegisterAnswer, RegisterRequest, Work,
 };
 use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::SceneId;
@@ -39,7 +39,7 @@ pub struct Introduction {
 /// What speaks for giving a slot a batch of one scene rather than of another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Offer {
-    /// The scene that its Blender has open.
+    /// The scene that its Blender has open, or renders.
     pub warm: Option<SceneId>,
     /// The memory that the slot could have, that of this Blender included.
     pub memory_bytes: u64,
@@ -58,6 +58,15 @@ pub enum LinkEnded {
     /// Another process with this agent's data folder has registered later.
     #[error("another process runs as this agent: {0}. Give each agent a data folder of its own (--data-dir)")]
     Replaced(String),
+}
+
+/// What is answered to one request for a lease.
+enum Answer {
+    /// Work, and when the request was sent that brought it.
+    Work(Work, Duration),
+    Nothing,
+    /// There was a grant, which was lost on its way and has run out since.
+    Lost,
 }
 
 /// The line. Clones share it.
@@ -134,27 +143,54 @@ impl Link {
         offer: impl Fn() -> Offer,
         now: impl Fn() -> Duration,
     ) -> Result<(Work, Duration), LinkEnded> {
-        let Identity { agent_id, incarnation } = self.introduction.identity;
         let mut request_id = RequestId::generate();
         loop {
-            let mut asked = Duration::ZERO;
-            let Offer { warm, memory_bytes, cached, devices } = offer();
-            let memory_available_bytes = memory_bytes.min(self.introduction.machine.memory_bytes);
-            let request =
-                LeaseRequest { agent_id, incarnation, request_id, memory_available_bytes, warm, cached, devices };
-            let call = || {
-                asked = now();
-                self.client.lease(&request, poll)
-            };
-            match until_answered(self.client.patience(), &self.stop, call).await {
-                Ok(Some(work)) => return Ok((work, asked)),
-                Ok(None) => {}
-                Err(GaveUp::Refused(error)) if error.refusal() == Some(ProblemKind::LeaseEnded) => {
-                    // The grant was lost on its way and has run out since: it is asked for anew.
-                    request_id = RequestId::generate();
-                }
-                Err(ended) => self.refused(ended).await?,
+            match self.ask(request_id, LeaseTiming::Now, poll, offer(), &now).await? {
+                Answer::Work(work, asked) => return Ok((work, asked)),
+                Answer::Nothing => {}
+                // It is asked for anew.
+                Answer::Lost => request_id = RequestId::generate(),
             }
+        }
+    }
+
+    /// Asks for work ahead, until that is answered: mostly there is none. Returns with it when it was asked for, by `now`.
+    pub async fn work_ahead(
+        &self,
+        offer: Offer,
+        now: impl Fn() -> Duration,
+    ) -> Result<Option<(LeaseGrant, Duration)>, LinkEnded> {
+        let answer = self.ask(RequestId::generate(), LeaseTiming::Ahead, Duration::ZERO, offer, &now).await?;
+        Ok(match answer {
+            Answer::Work(Work::Batch(grant), asked) => Some((*grant, asked)),
+            Answer::Work(Work::Inspection { .. }, _) | Answer::Nothing | Answer::Lost => None,
+        })
+    }
+
+    /// One request for a lease, until it is answered.
+    async fn ask(
+        &self,
+        request_id: RequestId,
+        timing: LeaseTiming,
+        poll: Duration,
+        offer: Offer,
+        now: &impl Fn() -> Duration,
+    ) -> Result<Answer, LinkEnded> {
+        let Identity { agent_id, incarnation } = self.introduction.identity;
+        let Offer { warm, memory_bytes, cached, devices } = offer;
+        let memory_available_bytes = memory_bytes.min(self.introduction.machine.memory_bytes);
+        let request =
+            LeaseRequest { agent_id, incarnation, request_id, timing, memory_available_bytes, warm, cached, devices };
+        let mut asked = Duration::ZERO;
+        let call = || {
+            asked = now();
+            self.client.lease(&request, poll)
+        };
+        match until_answered(self.client.patience(), &self.stop, call).await {
+            Ok(Some(work)) => Ok(Answer::Work(work, asked)),
+            Ok(None) => Ok(Answer::Nothing),
+            Err(GaveUp::Refused(error)) if error.refusal() == Some(ProblemKind::LeaseEnded) => Ok(Answer::Lost),
+            Err(ended) => self.refused(ended).await.map(|()| Answer::Nothing),
         }
     }
 

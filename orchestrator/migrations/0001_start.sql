@@ -22,6 +22,8 @@ CREATE TABLE tokens (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX tokens_of_agents ON tokens (agent_id) WHERE agent_id IS NOT NULL;
+-- Owners of agents go by names: none stands for two. What agents call themselves is theirs.
+CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_ms IS NULL AND agent_id IS NULL;
 
 -- Raised with every token that is made or revoked, also by another process: who holds a call open looks here.
 CREATE TABLE token_changes (

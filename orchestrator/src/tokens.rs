@@ -135,10 +135,6 @@ pub(crate) async fn make(store: &SqliteStore, wanted: Wanted) -> anyhow::Result<
     if name.trim().is_empty() || name.chars().any(char::is_control) {
         bail!("--name is what people call the token: it must have something to read");
     }
-    let known = store.tokens().await?;
-    if known.iter().any(|token| token.name == name && token.standing == TokenStanding::Good && token.agent.is_none()) {
-        bail!("there is a good token of the name {name:?} already: choose another name, or revoke that one");
-    }
     let token = Token::draw(role).context("the system has no random numbers")?;
     let id = TokenId::generate();
     let new = NewToken { id, name, role, digest: token.digest(), good_for: expires.map(|span| span.0), uses };

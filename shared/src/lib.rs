@@ -26,6 +26,7 @@ pub mod protocol;
 pub mod requirements;
 pub mod retry;
 pub mod scene;
+pub mod scripts;
 pub mod shutdown;
 pub mod size;
 pub mod span;

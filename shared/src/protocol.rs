@@ -13,10 +13,11 @@ use crate::digest::Sha256Digest;
 use crate::frames::{FrameNumber, FrameRange};
 use crate::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use crate::inspection::InspectionFailure;
-use crate::options::{RenderOptions, Scripts};
+use crate::options::RenderOptions;
 use crate::path::RelativePath;
 use crate::requirements::Tag;
 use crate::scene::{BlobRef, SceneId};
+use crate::scripts::ScriptRule;
 
 /// The path that all calls of the agent's protocol begin with.
 pub const PREFIX: &str = "/api/v1/agent";
@@ -52,9 +53,9 @@ pub struct RegisterRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Abilities {
-    /// Whether its owner lets Python run that comes with a scene.
+    /// For whom its owner lets Python run that comes with a scene.
     #[serde(default)]
-    pub scripts: Scripts,
+    pub scripts: ScriptRule,
     /// The add-ons that it has.
     #[serde(default)]
     pub addons: Vec<AddonFacts>,
@@ -191,9 +192,12 @@ pub struct LeaseRequest {
     pub incarnation: Incarnation,
     /// Kept over repetitions of the request until it is answered by work: a lost answer costs no lease.
     pub request_id: RequestId,
+    /// When the slot can begin.
+    #[serde(default)]
+    pub timing: LeaseTiming,
     /// Memory that the machine could give to this slot.
     pub memory_available_bytes: u64,
-    /// The scene that the slot's Blender has open.
+    /// The scene that the slot's Blender has open; when it asks ahead, the one that it renders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm: Option<SceneId>,
     /// Scenes that lie whole on this machine, the latest used first: at most [`MAX_CACHED`].
@@ -202,6 +206,18 @@ pub struct LeaseRequest {
     /// The ids of the devices that are the slot's to use; `None` is all of the agent's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
+}
+
+/// When a slot can begin what it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LeaseTiming {
+    /// Now.
+    #[default]
+    Now,
+    /// When it has finished the last frame of its batch, which is in work: meanwhile it opens the scene, if that is another one. The
+    /// answer comes at once, and is 204 as well if there is nothing to open, or if others may be free for it sooner.
+    Ahead,
 }
 
 /// The most scenes that a lease request tells of.
@@ -242,6 +258,9 @@ pub struct LeaseGrant {
     pub epoch: u64,
     /// The job that the batch belongs to.
     pub job_id: JobId,
+    /// The name of the token that the job was submitted with; none if there was none, or it has been revoked since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_by: Option<String>,
     /// The scene to render.
     pub scene: SceneId,
     /// Which of the agent's Blenders is to render it.

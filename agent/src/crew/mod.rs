@@ -39,8 +39,8 @@ pub struct Crew {
     tasks: TaskTracker,
     /// How many of the slots share the GPUs.
     sharers: u32,
-    /// One for each slot that there ever was, by its number.
-    accounts: BTreeMap<u32, Account>,
+    /// Two for each slot that there ever was, by its number: it may open a scene beside the one that it renders.
+    accounts: BTreeMap<u32, [Account; 2]>,
     slots: JoinSet<(u32, LinkEnded)>,
     /// Why there are none, while others use the machine.
     stands_back: Option<Note>,
@@ -140,9 +140,11 @@ impl Crew {
             let post = self.roster.open(self.workshop.memory.clone(), &leaving);
             let number = post.number;
             tracing::info!(slot = number, "slot opened");
-            let account = self.accounts.entry(number).or_insert_with(|| self.workshop.memory.account()).clone();
+            let new = || [(); 2].map(|()| self.workshop.memory.account());
+            let accounts = self.accounts.entry(number).or_insert_with(new).clone();
             let equipment = Equipment::of(Arc::clone(&self.workshop.blenders), number, self.sharers);
-            let slot = Slot::new(self.workshop.clone(), post, account, equipment, self.work.join(number.to_string()));
+            let folder = self.work.join(number.to_string());
+            let slot = Slot::new(self.workshop.clone(), post, accounts, equipment, &folder);
             let working = async move { (number, slot.run().await) };
             self.slots.spawn(self.tasks.track_future(working));
         }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::admission::{Admission, Need, admit};
 use super::guard::Shortage;
 use super::learnt::Workload;
-use super::{Entry, Memory, Share, State};
+use super::{Doing, Entry, Memory, Share, State};
 
 /// Why a session is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,23 +56,33 @@ impl Account {
         let mut state = self.memory.state();
         let admission = self.admission(&mut state, need);
         match admission {
-            Admission::Open => {
-                let entry = &mut state.entries[self.number];
-                entry.workload = Some(workload.clone());
-                entry.expected_bytes = need.most_bytes;
-                entry.busy = Some((0.0, Instant::now()));
-                entry.peak_bytes = entry.resident_bytes;
-                entry.goes_on();
-            }
+            Admission::Open => state.entries[self.number].opens(workload, need, Doing::Frame(0.0, Instant::now())),
             Admission::EndIdle => {
                 let others = state.entries.iter_mut().enumerate().filter(|(number, _)| *number != self.number);
-                for (_, other) in others.filter(|(_, other)| other.process.is_some() && other.busy.is_none()) {
+                let can_end = |other: &Entry| match other.doing {
+                    Doing::Nothing => other.process.is_some(),
+                    Doing::Ahead => true,
+                    Doing::Frame(..) => false,
+                };
+                for (_, other) in others.filter(|(_, other)| can_end(other)) {
                     other.stop(Stopped::Wanted);
                 }
             }
             Admission::Wait | Admission::TooLarge { .. } => {}
         }
         admission
+    }
+
+    /// Asks whether a scene may be loaded here ahead of its turn: only if nobody has to end for it. If it may, what it needs is kept
+    /// for it until somebody else wants that.
+    #[must_use]
+    pub fn ask_ahead(&self, workload: &Workload, need: Need) -> bool {
+        let mut state = self.memory.state();
+        let has_room = self.admission(&mut state, need) == Admission::Open;
+        if has_room {
+            state.entries[self.number].opens(workload, need, Doing::Ahead);
+        }
+        has_room
     }
 
     /// Whether the work of others leaves no room for it.
@@ -134,14 +144,22 @@ impl Account {
     /// The next frame is begun. For the first one, the slot is busy already.
     pub fn begins(&self) {
         self.entry(|entry| {
-            entry.busy.get_or_insert((0.0, Instant::now()));
+            if !matches!(entry.doing, Doing::Frame(..)) {
+                entry.doing = Doing::Frame(0.0, Instant::now());
+            }
         });
+    }
+
+    /// Its session has nothing to do: what was opened ahead is one like any other from its turn on.
+    pub fn waits(&self) {
+        self.entry(|entry| entry.doing = Doing::Nothing);
+        self.memory.changed();
     }
 
     /// How far the frame is: 0 to 1.
     pub fn is_at(&self, fraction: f32) {
         self.entry(|entry| {
-            if let Some((so_far, _)) = &mut entry.busy {
+            if let Doing::Frame(so_far, _) = &mut entry.doing {
                 *so_far = fraction;
             }
         });
@@ -154,7 +172,7 @@ impl Account {
         let mut state = self.memory.state();
         let State { entries, learnt, .. } = &mut *state;
         let entry = &mut entries[self.number];
-        entry.busy = None;
+        entry.doing = Doing::Nothing;
         let peak_bytes = std::mem::replace(&mut entry.peak_bytes, entry.resident_bytes).max(peak_bytes.unwrap_or(0));
         if let Some(workload) = entry.workload.as_ref().filter(|_| peak_bytes > 0) {
             learnt.had(workload, peak_bytes);
@@ -214,6 +232,17 @@ impl Account {
     }
 }
 
+impl Entry {
+    /// It opens a scene, and what it was told before counts no more.
+    fn opens(&mut self, workload: &Workload, need: Need, doing: Doing) {
+        self.workload = Some(workload.clone());
+        self.expected_bytes = need.most_bytes;
+        self.doing = doing;
+        self.peak_bytes = self.resident_bytes;
+        self.goes_on();
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let Self(account) = self;
@@ -222,7 +251,7 @@ impl Drop for Place {
         let entry = &mut entries[account.number];
         going.extend(entry.process.take().map(|process| (process, Instant::now())));
         entry.resident_bytes = 0;
-        if entry.busy.is_none() {
+        if entry.doing == Doing::Nothing {
             entry.expected_bytes = 0;
         }
         entry.goes_on();

@@ -16,7 +16,7 @@ pub struct Need {
 pub enum Admission {
     /// Load it.
     Open,
-    /// Sessions without work are to end first.
+    /// Sessions that can be done without are to end first.
     EndIdle,
     /// It has to wait for the work of others.
     Wait,
@@ -34,7 +34,8 @@ pub fn admit(need: Need, limits: &Limits, available_bytes: u64, others: &[Share]
     if limits.room_bytes(available_bytes, others) >= need.most_bytes {
         return Admission::Open;
     }
-    let (idle, busy): (Vec<Share>, Vec<Share>) = others.iter().copied().partition(|share| share.work == Work::Idle);
+    let can_end = |share: &Share| matches!(share.work, Work::Idle | Work::Ahead);
+    let (idle, busy): (Vec<Share>, Vec<Share>) = others.iter().copied().partition(can_end);
     let idle_bytes: u64 = idle.iter().map(|share| share.resident_bytes).sum();
     let room_bytes = limits.room_bytes(available_bytes.saturating_add(idle_bytes), &busy);
     if room_bytes < need.most_bytes {
@@ -60,6 +61,11 @@ mod tests {
     fn a_scene_is_loaded_where_it_fits() {
         use Admission::*;
         let idle = |gib: u64| Share { resident_bytes: gib * GIB, expected_bytes: gib * GIB, work: Work::Idle };
+        let ahead = |resident: u64, expected: u64| Share {
+            resident_bytes: resident * GIB,
+            expected_bytes: expected * GIB,
+            work: Work::Ahead,
+        };
         let busy = |resident: u64, expected: u64| Share {
             resident_bytes: resident * GIB,
             expected_bytes: expected * GIB,
@@ -75,6 +81,11 @@ mod tests {
             (4, None, None, 7, vec![busy(0, 2)], Open),
             (4, None, Some(6), 20, vec![busy(3, 3)], Wait),
             (4, None, Some(7), 20, vec![busy(3, 3)], Open),
+            // What was opened ahead can be opened later.
+            (4, None, None, 7, vec![ahead(0, 2)], Open),
+            (4, None, None, 5, vec![ahead(0, 2)], EndIdle),
+            (4, None, None, 4, vec![ahead(2, 2), busy(4, 4)], EndIdle),
+            (4, None, None, 2, vec![ahead(2, 2), busy(4, 4)], Wait),
             // What nobody needs goes, if that helps.
             (4, None, None, 3, vec![idle(2)], EndIdle),
             (4, None, None, 2, vec![idle(2), busy(4, 4)], Wait),

@@ -76,19 +76,24 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// Which of the sessions is to be stopped. One without work costs nothing; one that has more than was expected of it is why memory
+/// Which of the sessions is to be stopped. One that opens a scene ahead can do that later, and may be what is too much; one without work
+/// costs nothing; one that has more than was expected of it is why memory
 /// is short; one whose memory does not suffice would only be the first of several. Among equals it is the one with the least work to
 /// lose, then the largest.
 #[must_use]
 pub fn whom_to_stop(shortage: Shortage, shares: &[Share]) -> Option<usize> {
     let missing_bytes = shortage.missing_bytes();
     let rank = |share: &Share| {
-        let is_busy = share.work != Work::Idle;
+        let worth = match share.work {
+            Work::Ahead => 0,
+            Work::Idle => 1,
+            Work::Busy { .. } => 2,
+        };
         let is_within = share.resident_bytes <= share.expected_bytes;
         let suffices = share.resident_bytes >= missing_bytes;
         // Where none suffices, the largest helps most.
         let size = Reverse(share.resident_bytes);
-        (is_busy, is_within, !suffices, (!suffices).then_some(size), share.work.to_lose(), size)
+        (worth, is_within, !suffices, (!suffices).then_some(size), share.work.to_lose(), size)
     };
     let there = shares.iter().enumerate().filter(|(_, share)| share.resident_bytes > 0);
     there.min_by_key(|(_, share)| rank(share)).map(|(number, _)| number)
@@ -133,6 +138,10 @@ mod tests {
             // An idle one costs nothing, however little it brings.
             (4, vec![busy(9, 4, 1, 1), idle(1)], Some(1)),
             (1, vec![idle(1), idle(3), busy(9, 9, 1, 1)], Some(1)),
+            // What is opened ahead goes first, however little it brings.
+            (4, vec![busy(9, 4, 1, 1), idle(6), share(1, 4, Work::Ahead)], Some(2)),
+            (1, vec![share(1, 4, Work::Ahead), share(2, 4, Work::Ahead)], Some(1)),
+            (1, vec![share(0, 4, Work::Ahead), busy(4, 4, 50, 10)], Some(1)),
             // Who takes more than it said goes before who has done less.
             (1, vec![busy(2, 2, 0, 0), busy(6, 1, 90, 500)], Some(1)),
             (1, vec![busy(2, 1, 10, 10), busy(6, 1, 90, 500), busy(2, 2, 0, 0)], Some(0)),

@@ -2,7 +2,7 @@
 //! before it runs out.
 //!
 //! The rules are functions of values: [`limits`], [`admission`], [`guard`], [`wear`]; [`learnt`] is what they know of scenes, [`look`]
-//! what the system says. Here is the account of it all, one entry for each slot. It keeps this invariant: what sessions are expected to
+//! what the system says. Here is the account of it all, one entry for each place where a slot may have a session. It keeps this invariant: what sessions are expected to
 //! take fits beside the reserve and below the limit, or there is one session only.
 
 mod account;
@@ -46,6 +46,8 @@ pub struct Share {
 pub enum Work {
     /// Nothing: it only keeps a scene warm.
     Idle,
+    /// It opens a scene ahead, or has opened it: its slot has a frame in work elsewhere, and can do without.
+    Ahead,
     /// A frame, or the way to one.
     Busy {
         /// How far the frame is: 0 to 1.
@@ -59,10 +61,20 @@ impl Work {
     /// The work that would be lost: the part of the frame that is done, by the time that it took; where no part is known, the time.
     fn to_lose(self) -> (Duration, Duration) {
         match self {
-            Self::Idle => (Duration::ZERO, Duration::ZERO),
+            Self::Idle | Self::Ahead => (Duration::ZERO, Duration::ZERO),
             Self::Busy { fraction, elapsed } => (elapsed.mul_f32(fraction.clamp(0.0, 1.0)), elapsed),
         }
     }
+}
+
+/// What an entry's session does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Doing {
+    Nothing,
+    /// Opening a scene ahead of its turn, or keeping it until then.
+    Ahead,
+    /// A frame, this far, since then.
+    Frame(f32, Instant),
 }
 
 /// The account of an agent's memory. Clones share it.
@@ -79,7 +91,7 @@ struct Shared {
 struct State {
     look: Box<dyn Look>,
     learnt: Learnt,
-    /// One for each slot, by its number.
+    /// One for each place where a slot may have a session.
     entries: Vec<Entry>,
     /// Sessions that have ended, whose memory may still be on its way back, and since when.
     going: Vec<(u32, Instant)>,
@@ -95,8 +107,7 @@ struct Entry {
     /// The most that it has had since its scene was to be opened, or the frame begun.
     peak_bytes: u64,
     expected_bytes: u64,
-    /// How far the frame in work is, and since when it is in work.
-    busy: Option<(f32, Instant)>,
+    doing: Doing,
     /// Why it is to stop, once it is.
     stop: watch::Sender<Option<Stopped>>,
     told_to_stop: Option<Instant>,
@@ -121,7 +132,7 @@ impl Memory {
         Self(Arc::new(Shared { limits, state: Mutex::new(state), changes: watch::Sender::new(()) }))
     }
 
-    /// An account for one slot more.
+    /// An account for one session more.
     #[must_use]
     pub fn account(&self) -> Account {
         let mut state = self.state();
@@ -131,7 +142,7 @@ impl Memory {
             resident_bytes: 0,
             peak_bytes: 0,
             expected_bytes: 0,
-            busy: None,
+            doing: Doing::Nothing,
             stop: watch::Sender::new(None),
             told_to_stop: None,
         });
@@ -266,17 +277,18 @@ impl State {
 
 impl Entry {
     fn is_there(&self) -> bool {
-        self.process.is_some() || self.busy.is_some()
+        self.process.is_some() || self.doing != Doing::Nothing
     }
 
     fn share(&self) -> Share {
         let Self { resident_bytes, expected_bytes, .. } = *self;
-        match self.busy {
-            Some((fraction, since)) => {
+        match self.doing {
+            Doing::Frame(fraction, since) => {
                 Share { resident_bytes, expected_bytes, work: Work::Busy { fraction, elapsed: since.elapsed() } }
             }
+            Doing::Ahead => Share { resident_bytes, expected_bytes, work: Work::Ahead },
             // Without work it does not grow.
-            None => Share { resident_bytes, expected_bytes: resident_bytes, work: Work::Idle },
+            Doing::Nothing => Share { resident_bytes, expected_bytes: resident_bytes, work: Work::Idle },
         }
     }
 

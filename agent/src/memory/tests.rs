@@ -6,7 +6,7 @@ use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::{BlenderBuild, BlenderKind};
 use tokio_util::task::TaskTracker;
 
-use super::admission::Admission;
+use super::admission::{Admission, Need};
 use super::*;
 
 const GIB: u64 = 1 << 30;
@@ -133,6 +133,33 @@ async fn a_session_that_takes_more_than_it_said_is_stopped_alone() {
     assert_eq!(heavy.ask(&workload(2), need), Admission::Wait);
     let _ = light.rests(None);
     assert_eq!(heavy.ask(&workload(2), need), Admission::EndIdle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_opened_ahead_takes_no_memory_from_anybody() {
+    let (script, memory) = machine(None);
+    let [renders_on, warm, ahead, other] = [(); 4].map(|()| memory.account());
+    let _busy = renders(&script, &renders_on, 1, 100, 4);
+    let _idle = renders(&script, &warm, 2, 200, 4);
+    let _ = warm.rests(None);
+    let gib = |gib: u64| Need { most_bytes: gib * GIB, least_bytes: None };
+    // 16 GiB less 8 in use and the reserve; what waits warm is not ended for it.
+    assert!(!ahead.ask_ahead(&workload(3), gib(8)));
+    assert_eq!(is_stopped(&warm).await, None);
+    assert!(ahead.ask_ahead(&workload(3), gib(6)));
+    // What it is promised counts, until somebody has a frame to begin.
+    assert_eq!(other.room_bytes(), GIB);
+    let _place = ahead.started(Some(300));
+    script.has(300, 1);
+    assert_eq!(other.ask(&workload(4), gib(6)), Admission::EndIdle);
+    assert_eq!(is_stopped(&ahead).await, Some(Stopped::Wanted));
+    assert_eq!(is_stopped(&renders_on).await, None);
+    // At its turn it is a session like any other.
+    assert!(ahead.ask_ahead(&workload(3), gib(2)), "and what it was told before counts no more");
+    assert_eq!(is_stopped(&ahead).await, None);
+    ahead.waits();
+    ahead.begins();
+    assert_eq!(other.ask(&workload(4), gib(12)), Admission::Wait);
 }
 
 #[tokio::test(start_paused = true)]

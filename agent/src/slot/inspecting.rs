@@ -4,7 +4,7 @@
 use haywain_shared::cause::Cause;
 use haywain_shared::inspection::{Inspection, InspectionFailure};
 use haywain_shared::options::RenderOptions;
-use haywain_shared::protocol::InspectionWish;
+use haywain_shared::protocol::{InspectionWish, LeaseTiming};
 use haywain_shared::scene::SceneId;
 
 use super::Slot;
@@ -24,12 +24,12 @@ impl Slot {
             () = leaving.cancelled() => Err(Failure::new(Cause::AgentStopped, "the agent leaves")),
             found = self.look_into(scene) => found,
         };
-        let _ = self.account.rests(None);
+        let _ = self.berth.account.rests(None);
         match found {
-            Ok(inspection) => self.report(Report::Inspection(scene, inspection)),
+            Ok(inspection) => self.shop.report(Report::Inspection(scene, inspection)),
             Err(Failure { cause, message, .. }) => {
                 tracing::warn!(%scene, %cause, reason = message, "scene not inspected");
-                self.report(Report::NoInspection(scene, InspectionFailure { cause, message }));
+                self.shop.report(Report::NoInspection(scene, InspectionFailure { cause, message }));
             }
         }
     }
@@ -37,10 +37,19 @@ impl Slot {
     async fn look_into(&mut self, scene: SceneId) -> Result<Box<Inspection>, Failure> {
         let options = RenderOptions::default();
         let blender = self.shop.blender.clone();
-        let wanted =
-            Wanted { blender: &blender, device: None, scene, options: &options, inspection: InspectionWish::Wanted };
+        let inspection = InspectionWish::Wanted;
+        let timing = LeaseTiming::Now;
+        let wanted = Wanted {
+            blender: &blender,
+            device: None,
+            scene,
+            options: &options,
+            submitted_by: None,
+            inspection,
+            timing,
+        };
         let (mut warm, in_use) = loop {
-            match self.housed(wanted).await {
+            match self.berth.housed(wanted).await {
                 Ok(housed) => break housed,
                 Err(NotReady::Failed(failure)) => return Err(failure),
                 Err(NotReady::Crowded(need)) => self.room_for(need).await,
@@ -48,11 +57,11 @@ impl Slot {
         };
         let opened = tokio::select! {
             biased;
-            why = self.account.starved() => return Err(self.starved(why)),
+            why = self.berth.account.starved() => return Err(self.berth.starved(why)),
             opened = warmth::open(&mut warm, wanted, in_use) => opened,
         };
         let inspection = warm.blender.take_inspection();
-        self.warm = Some(warm).filter(|warm| warm.blender.is_alive());
+        self.berth.warm = Some(warm).filter(|warm| warm.blender.is_alive());
         // What speaks against rendering the scene is part of what was found in it.
         match (inspection, opened) {
             (Some(inspection), _) => Ok(inspection),

@@ -1,36 +1,37 @@
 //! A slot: works off one batch after the other in a Blender that stays warm between them. It hands over what it has
 //! rendered and goes on at once; delivering is somebody else's work.
 
+mod ahead;
+mod berth;
 pub mod equipment;
+mod frame;
 mod inspecting;
 mod room;
 mod warmth;
 mod workshop;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use haywain_shared::cause::Cause;
-use haywain_shared::devices::Painter;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::{FailureReport, FrameUpload, LeaseGrant, ReleaseRequest, Work};
+use haywain_shared::protocol::{LeaseGrant, ReleaseRequest, Work};
+use haywain_shared::scene::SceneId;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::ahead::{Ahead, Coming, Signals, View};
+use self::berth::Berth;
 use self::equipment::Equipment;
-use self::room::NotReady;
-use self::warmth::{Wanted, Warm};
+use self::warmth::Wanted;
 pub use self::workshop::Workshop;
-use crate::blender::session::{Failure, Rendered, Terms};
 use crate::book::Standing;
 use crate::crew::Post;
 use crate::delivery::Report;
 use crate::link::{LinkEnded, Offer};
 use crate::memory::Account;
 use crate::memory::admission::Need;
-use crate::outbox::{Label, Outbox};
-use crate::output::{self, Output};
 
 /// How long a slot keeps still after a Blender that did not even start, or a disk that is full: the machine needs its owner
 /// more than another batch.
@@ -42,51 +43,62 @@ const FOR_NOTHING: Duration = Duration::from_secs(1);
 /// One slot.
 pub struct Slot {
     shop: Workshop,
-    post: Post,
-    /// For what Blender and its frames leave while they are in work.
-    folder: PathBuf,
+    post: Arc<Post>,
     /// What it renders with.
     equipment: Equipment,
-    account: Account,
-    warm: Option<Warm>,
-    /// Why it is to keep still.
-    trouble: Option<String>,
+    /// Where it renders.
+    berth: Box<Berth>,
+    /// Where it can open another scene meanwhile; not here while it does.
+    spare: Option<Box<Berth>>,
+    /// Between the frame in work and the look ahead.
+    signals: Signals,
     /// When the last frame was finished, if the slot has been at work since, in the same session.
     last_frame: Option<Instant>,
 }
 
 /// How a slot goes on after a frame.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Next {
     Frame,
     /// The rest of the batch would fare no better: it goes back.
     GiveBack,
     /// So does a batch that finds no room beside what the other slots render.
     Crowded(Need),
-    /// Neither would another batch: this machine needs its owner.
-    Pause,
+    /// Neither would another batch, for this reason: the machine needs its owner.
+    Pause(String),
 }
 
 impl Slot {
-    /// A slot that works in `folder`, with its share of the machine's devices.
+    /// A slot that works in `folder`, with its share of the machine's devices, and accounts for a session and for another beside it.
     #[must_use]
-    pub const fn new(shop: Workshop, post: Post, account: Account, equipment: Equipment, folder: PathBuf) -> Self {
-        Self { shop, post, folder, equipment, account, warm: None, trouble: None, last_frame: None }
+    pub fn new(shop: Workshop, post: Post, accounts: [Account; 2], equipment: Equipment, folder: &Path) -> Self {
+        let [account, beside] = accounts;
+        let berth = Box::new(Berth::new(shop.clone(), folder.join("a"), account));
+        let spare = Box::new(Berth::new(shop.clone(), folder.join("b"), beside));
+        let (post, signals) = (Arc::new(post), Signals::default());
+        Self { shop, post, equipment, berth, spare: Some(spare), signals, last_frame: None }
     }
 
     /// Leases and works until it is to close, or the line ends.
     pub async fn run(mut self) -> LinkEnded {
         let ended = self.work_on().await;
-        self.end_session().await;
+        self.berth.end_session().await;
         ended
     }
 
     async fn work_on(&mut self) -> LinkEnded {
-        let (shop, account) = (self.shop.clone(), self.account.clone());
+        let shop = self.shop.clone();
         let closing = self.post.closing.clone();
         // What an earlier life has left is delivered first, or its frames could be leased anew.
         self.all_told().await;
+        let mut ahead = None;
         loop {
+            if let Some(ahead_of_now) = ahead.take()
+                && let Some((grant, unwanted)) = self.turn_of(ahead_of_now).await
+            {
+                ahead = self.work(&grant, &unwanted).await;
+                continue;
+            }
             let may_take_work = async {
                 tokio::select! {
                     biased;
@@ -102,7 +114,8 @@ impl Slot {
                 () = closing.cancelled() => break,
                 () = self.room_for_any() => {}
             }
-            let warm = self.warm.as_ref().and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id);
+            let account = self.berth.account.clone();
+            let warm = self.berth.warm.as_ref().and_then(|warm| warm.scene.as_ref()).map(|scene| scene.id);
             let devices = self.equipment.free().cloned();
             let offer = || Offer {
                 warm,
@@ -124,7 +137,11 @@ impl Slot {
                 self.last_frame = None;
             }
             match work {
-                Some(Ok((Work::Batch(grant), asked))) => self.work(&grant, asked).await,
+                Some(Ok((Work::Batch(grant), asked))) => {
+                    tracing::info!(lease = %grant.lease_id, job = %grant.job_id, frames = %grant.frames, "batch received");
+                    let unwanted = shop.book.begin(&grant, asked);
+                    ahead = self.work(&grant, &unwanted).await;
+                }
                 Some(Ok((Work::Inspection { scene }, _))) => self.inspect(scene).await,
                 Some(Err(ended)) => return ended,
                 None => break,
@@ -133,30 +150,63 @@ impl Slot {
         LinkEnded::Stopped
     }
 
-    async fn work(&mut self, grant: &LeaseGrant, asked: Duration) {
+    /// The batch that was to come after the one before, in the berth where its scene is open; the session before ends.
+    async fn turn_of(&mut self, ahead: Ahead) -> Option<(Box<LeaseGrant>, CancellationToken)> {
+        let (berth, coming) = self.meanwhile(ahead.turn()).await;
+        match coming {
+            Coming::Batch(grant, unwanted) => {
+                let mut before = std::mem::replace(&mut self.berth, berth);
+                before.end_session().await;
+                self.spare = Some(before);
+                self.last_frame = None;
+                return Some((grant, unwanted));
+            }
+            Coming::Failed(next) => {
+                self.spare = Some(berth);
+                self.goes_on_after(next).await;
+            }
+            Coming::Nothing => self.spare = Some(berth),
+        }
+        self.post.rests();
+        None
+    }
+
+    /// Works off a batch. While its last frame was in work, the slot has looked ahead.
+    async fn work(&mut self, grant: &LeaseGrant, unwanted: &CancellationToken) -> Option<Ahead> {
         let lease = grant.lease_id;
-        tracing::info!(%lease, job = %grant.job_id, frames = %grant.frames, "batch received");
-        let unwanted = self.shop.book.begin(grant, asked);
+        self.signals = Signals::default();
         let mut left: Vec<FrameNumber> = grant.frames.iter().rev().collect();
         let mut next = Next::GiveBack;
+        let mut ahead = None;
         if let Some(_busy) = self.shop.leaving.takes(grant.job_id) {
             self.post.takes(grant.job_id, &Wanted::by(grant).workload());
-            next = self.batch(grant, &unwanted, &mut left).await;
+            next = self.batch(grant, unwanted, &mut left, &mut ahead).await;
             self.post.rests();
         }
         // A frame may have been put down in the middle.
-        let _ = self.account.rests(None);
+        let _ = self.berth.account.rests(None);
         if self.shop.leaving.stopping().is_cancelled() || unwanted.is_cancelled() {
             // A frame may be in work, and nobody listens to that Blender any more.
-            self.warm = None;
+            self.berth.warm = None;
         }
         if !left.is_empty() {
             left.reverse();
-            self.report(Report::Release(lease, ReleaseRequest { frames: left }));
+            self.shop.report(Report::Release(lease, ReleaseRequest { frames: left }));
         }
         for lease in self.shop.book.line_of(lease) {
-            self.report(Report::BatchDone(lease));
+            self.shop.report(Report::BatchDone(lease));
         }
+        if next != Next::Frame
+            && let Some(ahead) = ahead.take()
+        {
+            self.spare = Some(ahead.give_back().await);
+        }
+        self.goes_on_after(next).await;
+        ahead
+    }
+
+    /// Waits for what has to be before the slot asks for more.
+    async fn goes_on_after(&mut self, next: Next) {
         if next != Next::Frame {
             // Asking for more before that is known would bring the same frames back.
             self.all_told().await;
@@ -164,10 +214,9 @@ impl Slot {
         if let Next::Crowded(need) = next {
             self.room_for(need).await;
         }
-        if next == Next::Pause {
+        if let Next::Pause(trouble) = next {
             let seconds = AFTER_TROUBLE.as_secs();
             tracing::error!(seconds, "this machine is in trouble: taking no work for a while");
-            let trouble = self.trouble.take().unwrap_or_default();
             let _note = self.shop.board.note(format!("a slot takes no work for {seconds} s: {trouble}"));
             let closing = self.post.closing.clone();
             self.meanwhile(async {
@@ -181,7 +230,13 @@ impl Slot {
     }
 
     /// Renders the frames of a batch that are `left`, last first out, until something says no.
-    async fn batch(&mut self, grant: &LeaseGrant, unwanted: &CancellationToken, left: &mut Vec<FrameNumber>) -> Next {
+    async fn batch(
+        &mut self,
+        grant: &LeaseGrant,
+        unwanted: &CancellationToken,
+        left: &mut Vec<FrameNumber>,
+        ahead: &mut Option<Ahead>,
+    ) -> Next {
         let lease = grant.lease_id;
         let shop = self.shop.clone();
         let stopping = shop.leaving.stopping();
@@ -207,6 +262,15 @@ impl Slot {
             if closing.is_cancelled() || shop.leaving.gives_back() {
                 return Next::GiveBack;
             }
+            if left.len() == 1 {
+                *ahead = self.looks_ahead(grant.scene);
+            }
+            let goes_on = async {
+                match ahead.as_mut() {
+                    Some(ahead) => ahead.goes_on().await,
+                    None => std::future::pending().await,
+                }
+            };
             let next = tokio::select! {
                 biased;
                 () = stopping.cancelled() => return Next::GiveBack,
@@ -216,6 +280,7 @@ impl Slot {
                     return Next::GiveBack;
                 }
                 next = self.attempt(grant, frame) => next,
+                never = goes_on => match never {},
             };
             left.pop();
             if next != Next::Frame {
@@ -225,159 +290,22 @@ impl Slot {
         Next::Frame
     }
 
-    /// One attempt at one frame, whatever comes of it.
-    async fn attempt(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Next {
-        let lease = grant.lease_id;
-        self.shop.book.in_work(lease, frame, 0.0);
-        self.account.goes_on();
-        let account = self.account.clone();
-        let attempt = tokio::select! {
-            biased;
-            why = account.starved() => Err(why),
-            next = self.render(grant, frame) => Ok(next),
-        };
-        let (failure, is_stopped) = match attempt {
-            Ok(Ok(next)) => return next,
-            Ok(Err(failure)) => (failure, false),
-            Err(why) => (self.starved(why), true),
-        };
-        self.last_frame = None;
-        let lease = self.shop.book.put_down(lease);
-        let Failure { cause, message, peak_memory_bytes } = failure;
-        let peak_memory_bytes = self.account.rests(peak_memory_bytes).or(peak_memory_bytes);
-        tracing::warn!(%lease, %frame, %cause, reason = message, peak_memory_bytes, "attempt failed");
-        self.shop.board.failed();
-        let log_tail = self.warm.as_ref().map(|warm| warm.blender.log_tail()).unwrap_or_default();
-        let next = match cause {
-            Cause::DiskFull => Next::Pause,
-            // It did not even start.
-            Cause::Crashed | Cause::Stalled if self.warm.is_none() => Next::Pause,
-            _ if cause.is_the_scenes_fault() || cause == Cause::DeviceUnavailable => Next::GiveBack,
-            _ => Next::Frame,
-        };
-        if next == Next::Pause {
-            self.trouble = Some(format!("{cause}: {message}"));
-        }
-        self.warm = self.warm.take().filter(|warm| !is_stopped && warm.blender.is_alive());
-        self.report(Report::Failure(lease, FailureReport { frame, cause, peak_memory_bytes, message, log_tail }));
-        next
-    }
-
-    /// Renders a frame, unless it turns out not to be this agent's any more once Blender is ready.
-    async fn render(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Result<Next, Failure> {
-        let directory = self.folder.join(format!("{}_{frame}", grant.lease_id));
-        let ms = |limit_ms: Option<u64>| limit_ms.map(Duration::from_millis);
-        let threads = self.post.threads();
-        let mut terms = Terms {
-            device: None,
-            threads: Some(threads),
-            frame_timeout: ms(grant.frame_timeout_ms),
-            stall_timeout: ms(grant.stall_timeout_ms),
-        };
-        let (book, account, lease) = (self.shop.book.clone(), self.account.clone(), grant.lease_id);
-        if !self.warm.as_ref().is_some_and(|warm| warm.has_open(Wanted::by(grant))) {
-            self.last_frame = None;
-        }
-        let warm = match self.warmed_up(Wanted::by(grant)).await {
-            Ok(warm) => warm,
-            Err(NotReady::Failed(failure)) => return Err(failure),
-            Err(NotReady::Crowded(need)) => {
-                let _ = book.put_down(lease);
-                return Ok(Next::Crowded(need));
-            }
-        };
-        let warm = self.warm.insert(warm);
-        account.begins();
-        // Fetching a scene and starting a Blender can take longer than a lease lasts.
-        let standing = self.shop.settled_standing(lease, frame, &self.post.closing).await;
-        if standing != Standing::Held {
-            tracing::info!(%lease, %frame, ?standing, "frame not begun");
-            let _ = book.put_down(lease);
-            let _ = account.rests(None);
-            return Ok(if standing == Standing::Lost { Next::Frame } else { Next::GiveBack });
-        }
-        if let Some(log) = warm.blender.log() {
-            book.logs_to(lease, log);
-        }
-        let painter = warm.scene.as_ref().map_or(Painter::Unknown, |scene| scene.painter);
-        terms.device = self.equipment.order(&grant.blender, grant.device, grant.options.device, painter)?;
-        std::fs::create_dir_all(&directory).map_err(|error| disk_failure(&error))?;
-        let mut progress = |fraction| {
-            book.in_work(lease, frame, fraction);
-            account.is_at(fraction);
-        };
-        let rendered = warm.blender.render(frame, &directory, terms, &mut progress).await;
-        let put = match rendered {
-            Ok(rendered) => self.hand_over(grant, frame, rendered, &directory).await,
-            Err(failure) => Err(failure),
-        };
-        if put.is_err() {
-            // What a failed attempt has left is of no use; if it can't be removed now, the next start does it.
-            let _ = std::fs::remove_dir_all(&directory);
-        }
-        put?;
-        let span = self.last_frame.replace(Instant::now()).map(|last| last.elapsed());
-        self.post.finished(grant.job_id, &Wanted::by(grant).workload(), threads, span);
-        self.replace_if_worn().await;
-        Ok(Next::Frame)
-    }
-
-    /// Checks what was rendered and puts it into the outbox.
-    async fn hand_over(
-        &self,
-        grant: &LeaseGrant,
-        frame: FrameNumber,
-        rendered: Rendered,
-        directory: &Path,
-    ) -> Result<(), Failure> {
-        let folder = directory.to_owned();
-        let Rendered { files, render_ms, peak_memory_bytes } = rendered;
-        let peak_memory_bytes = self.account.rests(peak_memory_bytes).or(peak_memory_bytes);
-        // Decoding a large image takes a while; heartbeats must go on.
-        let Output { files, thumbnail } = tokio::task::spawn_blocking(move || output::check(&folder, &files))
-            .await
-            .map_err(|error| Failure::new(Cause::InvalidOutput, format!("checking the image: {error}")))?
-            .map_err(|error| Failure::new(Cause::InvalidOutput, error.to_string()))?;
-        let thumbnail = thumbnail.map(|jpeg| Outbox::add_thumbnail(directory, &jpeg)).transpose();
-        let thumbnail = thumbnail.map_err(|error| disk_failure(&error))?;
-        let upload = FrameUpload {
-            job_id: grant.job_id,
-            generation: grant.generation,
-            render_ms,
-            peak_memory_bytes,
-            files,
-            thumbnail,
-        };
-        let lease_id = self.shop.book.rendered(grant.lease_id);
-        let label = Label { lease_id, frame, upload };
-        let parcel = self.shop.outbox.put(label, directory).map_err(|error| disk_failure(&error))?;
-        tracing::info!(lease = %lease_id, %frame, render_ms, "frame rendered");
-        self.shop.board.rendered(render_ms);
-        self.report(Report::Frame(parcel));
-        Ok(())
+    /// Begins to look ahead of a batch, from its last frame.
+    fn looks_ahead(&mut self, scene: SceneId) -> Option<Ahead> {
+        let (post, devices) = (Arc::clone(&self.post), self.equipment.free().cloned());
+        let ahead = Ahead::from(View { berth: self.spare.take()?, post, scene, devices });
+        self.signals = ahead.signals().clone();
+        Some(ahead)
     }
 
     /// Waits until the orchestrator knows everything that there was to report, or the slot is to close.
     async fn all_told(&self) {
         let (told, waiting) = oneshot::channel();
-        self.report(Report::Told(told));
+        self.shop.report(Report::Told(told));
         tokio::select! {
             () = self.post.closing.cancelled() => {}
             // An error says that the courier has ended.
             _ = waiting => {}
         }
     }
-
-    fn report(&self, report: Report) {
-        // The receiver is gone only when the agent has ended.
-        let _ = self.shop.reports.send(report);
-    }
-}
-
-fn disk_failure(error: &std::io::Error) -> Failure {
-    let cause = match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Cause::DiskFull,
-        _ => Cause::NoOutput,
-    };
-    Failure::new(cause, format!("the agent's data folder: {error}"))
 }

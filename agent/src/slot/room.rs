@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
+use haywain_shared::protocol::LeaseTiming;
 use tokio::time::Instant;
 
 use super::Slot;
+use super::berth::Berth;
+use super::warmth::Wanted;
 use crate::blender::session::Failure;
 use crate::memory::admission::{Admission, Need};
-use crate::memory::learnt::Workload;
 use crate::memory::{LEAST_SESSION_BYTES, Stopped};
 
 /// What is said of a machine that has no room for anything.
@@ -42,39 +44,32 @@ impl Slot {
     /// Waits for something. Meanwhile the session has nothing to do: it ends when its memory is wanted, or after a while.
     pub(super) async fn meanwhile<T>(&mut self, waiting: impl Future<Output = T>) -> T {
         tokio::pin!(waiting);
-        let account = self.account.clone();
+        let account = self.berth.account.clone();
         let until = Instant::now() + IDLE;
         loop {
             tokio::select! {
                 biased;
                 done = &mut waiting => return done,
-                why = account.stopped(), if self.warm.is_some() => {
+                why = account.stopped(), if self.berth.warm.is_some() => {
                     tracing::info!(%why, "session without work ended");
                 }
-                () = tokio::time::sleep_until(until), if self.warm.is_some() => {
+                () = tokio::time::sleep_until(until), if self.berth.warm.is_some() => {
                     tracing::info!(minutes = IDLE.as_secs() / 60, "session ended: nobody has asked for its scene");
                 }
             }
-            self.end_session().await;
-        }
-    }
-
-    /// Ends the session, if there is one.
-    pub(super) async fn end_session(&mut self) {
-        if let Some(warm) = self.warm.take() {
-            warm.end().await;
+            self.berth.end_session().await;
         }
     }
 
     /// Waits until there is room for a Blender at all, unless there is one.
     pub(super) async fn room_for_any(&mut self) {
-        let mut changes = self.account.changes();
+        let mut changes = self.berth.account.changes();
         // What a session had that has just ended comes back in a moment.
         let mut looks = 0;
         let mut _note = None;
-        while self.warm.is_none() {
+        while self.berth.warm.is_none() {
             changes.borrow_and_update();
-            let room_bytes = self.account.room_bytes();
+            let room_bytes = self.berth.account.room_bytes();
             if room_bytes >= LEAST_SESSION_BYTES {
                 return;
             }
@@ -90,9 +85,53 @@ impl Slot {
         }
     }
 
+    /// Waits until the scene that the others had left no room for could be loaded, or for as long as that is worth it.
+    pub(super) async fn room_for(&mut self, need: Need) {
+        tracing::info!(
+            need_mib = need.most_bytes >> 20,
+            "no room beside the scenes that are being rendered: the batch went back; waiting"
+        );
+        let need_mib = need.most_bytes >> 20;
+        let waits =
+            format!("a slot waits for memory: a scene needs {need_mib} MiB beside those that are being rendered");
+        let _note = self.shop.board.note(waits);
+        let account = self.berth.account.clone();
+        let closing = self.post.closing.clone();
+        self.meanwhile(async move {
+            let mut changes = account.changes();
+            let until = Instant::now() + WAIT_FOR_ROOM;
+            loop {
+                changes.borrow_and_update();
+                if !account.is_crowded_for(need) {
+                    return;
+                }
+                tokio::select! {
+                    () = closing.cancelled() => return,
+                    () = tokio::time::sleep_until(until) => return,
+                    _ = changes.changed() => {}
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Ends the session after a frame if it is worn.
+    pub(super) async fn replace_if_worn(&mut self) {
+        let resident_bytes = self.berth.account.resident_bytes();
+        let Some(worn) = self.berth.warm.as_mut().and_then(|warm| warm.wear.frame_done(resident_bytes)) else { return };
+        tracing::info!(?worn, "session is replaced by a new one");
+        self.berth.end_session().await;
+    }
+}
+
+impl Berth {
     /// Has the room for a scene whose .blend has this size, once sessions without work have ended for it.
-    pub(super) async fn has_room_for(&mut self, workload: &Workload, blend_bytes: u64) -> Result<(), NotReady> {
-        let account = self.account.clone();
+    pub(super) async fn has_room_for(&mut self, wanted: Wanted<'_>, blend_bytes: u64) -> Result<(), NotReady> {
+        let (account, workload) = (self.account.clone(), &wanted.workload());
+        if wanted.timing == LeaseTiming::Ahead {
+            let need = account.need(workload, blend_bytes);
+            return if account.ask_ahead(workload, need) { Ok(()) } else { Err(NotReady::Crowded(need)) };
+        }
         let mut changes = account.changes();
         let until = Instant::now() + ENDS_WITHIN;
         loop {
@@ -124,36 +163,6 @@ impl Slot {
         }
     }
 
-    /// Waits until the scene that the others had left no room for could be loaded, or for as long as that is worth it.
-    pub(super) async fn room_for(&mut self, need: Need) {
-        tracing::info!(
-            need_mib = need.most_bytes >> 20,
-            "no room beside the scenes that are being rendered: the batch went back; waiting"
-        );
-        let need_mib = need.most_bytes >> 20;
-        let waits =
-            format!("a slot waits for memory: a scene needs {need_mib} MiB beside those that are being rendered");
-        let _note = self.shop.board.note(waits);
-        let account = self.account.clone();
-        let closing = self.post.closing.clone();
-        self.meanwhile(async move {
-            let mut changes = account.changes();
-            let until = Instant::now() + WAIT_FOR_ROOM;
-            loop {
-                changes.borrow_and_update();
-                if !account.is_crowded_for(need) {
-                    return;
-                }
-                tokio::select! {
-                    () = closing.cancelled() => return,
-                    () = tokio::time::sleep_until(until) => return,
-                    _ = changes.changed() => {}
-                }
-            }
-        })
-        .await;
-    }
-
     /// What is to be said of a frame whose session was told to stop. The session is the caller's to end.
     pub(super) fn starved(&self, why: Stopped) -> Failure {
         let peak_memory_bytes = self.account.rests(None);
@@ -166,13 +175,5 @@ impl Slot {
             message: format!("Blender was stopped with {mib} MiB: {why}"),
             peak_memory_bytes,
         }
-    }
-
-    /// Ends the session after a frame if it is worn.
-    pub(super) async fn replace_if_worn(&mut self) {
-        let resident_bytes = self.account.resident_bytes();
-        let Some(worn) = self.warm.as_mut().and_then(|warm| warm.wear.frame_done(resident_bytes)) else { return };
-        tracing::info!(?worn, "session is replaced by a new one");
-        self.end_session().await;
     }
 }

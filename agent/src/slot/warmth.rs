@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use haywain_shared::cause::Cause;
 use haywain_shared::devices::{DeviceKind, Painter};
 use haywain_shared::options::{RenderOptions, Scripts};
-use haywain_shared::protocol::{BlenderBuild, InspectionWish, LeaseGrant};
+use haywain_shared::protocol::{BlenderBuild, InspectionWish, LeaseGrant, LeaseTiming};
 use haywain_shared::scene::SceneId;
+use haywain_shared::scripts::ScriptRule;
 
+use super::berth::Berth;
+use super::frame::disk_failure;
 use super::room::NotReady;
-use super::{Slot, disk_failure};
 use crate::blender::session::{Failure, Opening};
 use crate::blender::studio::WarmBlender;
 use crate::cache::{CacheError, SceneInUse};
@@ -26,6 +28,8 @@ pub(super) struct Warm {
     household: Household,
     pub(super) scene: Option<OpenScene>,
     pub(super) wear: Wear,
+    /// Its log has begun, with the opening of the scene, for the frame that comes next.
+    pub(super) log_begun: bool,
     /// After the Blender: its memory is taken for free once this is gone.
     place: Place,
 }
@@ -35,6 +39,8 @@ pub(super) struct Warm {
 struct Household {
     blender: BlenderBuild,
     scripts: Scripts,
+    /// Whose scripts those are: what they leave behind is for nobody else.
+    scripts_of: Option<String>,
     addons: BTreeSet<String>,
     /// The kind of GPU, if it is known that there is to be one: its drivers leave their own in a process.
     gpu: Option<DeviceKind>,
@@ -57,13 +63,24 @@ pub(super) struct Wanted<'a> {
     pub(super) device: Option<DeviceKind>,
     pub(super) scene: SceneId,
     pub(super) options: &'a RenderOptions,
+    /// The name of the token that stands for it.
+    pub(super) submitted_by: Option<&'a str>,
     pub(super) inspection: InspectionWish,
+    /// Whether it is to be open now, or for a batch that comes later.
+    pub(super) timing: LeaseTiming,
 }
 
 impl<'a> Wanted<'a> {
-    pub(super) const fn by(grant: &'a LeaseGrant) -> Self {
-        let LeaseGrant { blender, device, scene, options, inspection, .. } = grant;
-        Self { blender, device: *device, scene: *scene, options, inspection: *inspection }
+    pub(super) fn by(grant: &'a LeaseGrant) -> Self {
+        let LeaseGrant { blender, device, scene, options, inspection, submitted_by, .. } = grant;
+        let submitted_by = submitted_by.as_deref();
+        let (device, scene, inspection) = (*device, *scene, *inspection);
+        Self { blender, device, scene, options, submitted_by, inspection, timing: LeaseTiming::Now }
+    }
+
+    /// Whose scripts run in it, if some do, and somebody is known to stand for them.
+    fn scripts_of(self) -> Option<&'a str> {
+        self.submitted_by.filter(|_| self.options.scripts == Scripts::Allowed)
     }
 
     /// What decides how much memory it takes.
@@ -76,7 +93,9 @@ impl Warm {
     /// Whether the scene is open as it is wanted.
     pub(super) fn has_open(&self, wanted: Wanted<'_>) -> bool {
         let is_wanted = |scene: &OpenScene| scene.id == wanted.scene && scene.options == *wanted.options;
-        self.household.blender == *wanted.blender && self.scene.as_ref().is_some_and(is_wanted)
+        self.household.blender == *wanted.blender
+            && self.household.scripts_of.as_deref() == wanted.scripts_of()
+            && self.scene.as_ref().is_some_and(is_wanted)
     }
 
     /// Ends the Blender, and waits until it is gone.
@@ -87,12 +106,16 @@ impl Warm {
     }
 }
 
-impl Slot {
+impl Berth {
     /// A live session with the scene open as it is wanted.
     pub(super) async fn warmed_up(&mut self, wanted: Wanted<'_>) -> Result<Warm, NotReady> {
+        // The owner's word counts, whatever the orchestrator thinks, and for a scene that somebody else has had opened, too.
+        may_run(wanted, &self.shop.scripts)?;
         if let Some(warm) = &mut self.warm {
-            // With this opening or, if the scene is open, with this frame.
-            warm.blender.begin_log();
+            // With this opening or, if the scene is open, with this frame; with both, if it was opened ahead for it.
+            if !std::mem::take(&mut warm.log_begun) {
+                warm.blender.begin_log();
+            }
         }
         if let Some(warm) = self.warm.take_if(|warm| warm.has_open(wanted)) {
             return Ok(warm);
@@ -100,7 +123,7 @@ impl Slot {
         let (mut warm, in_use) = self.housed(wanted).await?;
         let opened = open(&mut warm, wanted, in_use).await;
         if let Some(inspection) = warm.blender.take_inspection() {
-            self.report(Report::Inspection(wanted.scene, inspection));
+            self.shop.report(Report::Inspection(wanted.scene, inspection));
         }
         match opened {
             Ok(()) => {
@@ -116,20 +139,15 @@ impl Slot {
 
     /// A live session that the scene may be opened in, and the scene's files on this machine.
     pub(super) async fn housed(&mut self, wanted: Wanted<'_>) -> Result<(Warm, SceneInUse), NotReady> {
-        // The owner's word counts, whatever the orchestrator thinks.
-        if wanted.options.scripts == Scripts::Allowed && self.shop.scripts == Scripts::Blocked {
-            let message = "the job asks for scripts, which this agent's owner does not allow: start it with --allow-scripts, \
-                or submit the job without";
-            return Err(Failure::new(Cause::ScriptsBlocked, message).into());
-        }
         let in_use = self.shop.cache.scene(wanted.scene, self.shop.leaving.stopping()).await;
         let in_use = in_use.map_err(|error| cache_failure(&error))?;
         let entry = &in_use.folder().entry;
         let blend_bytes = std::fs::metadata(entry).map_or(0, |file| file.len());
-        self.has_room_for(&wanted.workload(), blend_bytes).await?;
+        self.has_room_for(wanted, blend_bytes).await?;
         let household = Household {
             blender: wanted.blender.clone(),
             scripts: wanted.options.scripts,
+            scripts_of: wanted.scripts_of().map(str::to_owned),
             addons: wanted.options.addons.clone(),
             gpu: wanted.device.filter(|kind| kind.is_compute_gpu()),
             color_config: in_use.folder().color_config.clone(),
@@ -143,7 +161,7 @@ impl Slot {
                 let config = household.color_config.as_deref();
                 let blender = self.shop.studio.start(wanted.blender, &self.folder, config, household.scripts).await?;
                 let place = self.account.started(blender.process());
-                Warm { blender, household, scene: None, wear: Wear::default(), place }
+                Warm { blender, household, scene: None, wear: Wear::default(), log_begun: false, place }
             }
         };
         Ok((warm, in_use))
@@ -152,7 +170,7 @@ impl Slot {
 
 /// Opens the scene, in place of the one before.
 pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse) -> Result<(), Failure> {
-    let Wanted { scene: id, options, inspection, blender: _, device: _ } = wanted;
+    let Wanted { scene: id, options, inspection, blender: _, device: _, submitted_by: _, timing: _ } = wanted;
     warm.scene = None;
     warm.wear.scene_opened();
     let opened = warm.blender.open(in_use.folder(), Opening { options, inspection }).await?;
@@ -169,6 +187,23 @@ pub(super) async fn open(warm: &mut Warm, wanted: Wanted<'_>, in_use: SceneInUse
     Ok(())
 }
 
+/// Refuses what asks for scripts that the agent's owner does not allow.
+fn may_run(wanted: Wanted<'_>, rule: &ScriptRule) -> Result<(), Failure> {
+    if wanted.options.scripts == Scripts::Blocked || rule.allows(wanted.submitted_by) {
+        return Ok(());
+    }
+    let message = match (rule, wanted.submitted_by) {
+        (ScriptRule::AllowedFor(_), Some(token)) => format!(
+            "the job asks for scripts, which this agent's owner does not allow to jobs of the token {token}: start it with \
+             --allow-scripts={token}, or submit the job without"
+        ),
+        _ => "the job asks for scripts, which this agent's owner does not allow: start it with --allow-scripts, or submit the \
+              job without"
+            .to_owned(),
+    };
+    Err(Failure::new(Cause::ScriptsBlocked, message))
+}
+
 fn cache_failure(error: &CacheError) -> Failure {
     let cause = match error {
         CacheError::Stopped => Cause::AgentStopped,
@@ -176,4 +211,43 @@ fn cache_failure(error: &CacheError) -> Failure {
         CacheError::Disk { source, .. } => return Failure { message: error.to_string(), ..disk_failure(source) },
     };
     Failure::new(cause, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use haywain_shared::protocol::BlenderKind;
+
+    use super::*;
+
+    #[test]
+    fn scripts_run_for_whom_the_owner_says_whatever_was_leased() {
+        let named = || ScriptRule::AllowedFor(["anna".to_owned()].into());
+        let build = BlenderBuild { version: "3.4.1".to_owned(), kind: BlenderKind::Program };
+        let digest = haywain_shared::digest::Sha256Digest::from_bytes([0; 32]);
+        let cases = [
+            (Scripts::Blocked, ScriptRule::Blocked, None, None),
+            (Scripts::Blocked, named(), Some("bob"), None),
+            (Scripts::Allowed, ScriptRule::Allowed, None, None),
+            (Scripts::Allowed, named(), Some("anna"), None),
+            (Scripts::Allowed, ScriptRule::Blocked, Some("anna"), Some("start it with --allow-scripts, or")),
+            (Scripts::Allowed, named(), Some("bob"), Some("start it with --allow-scripts=bob, or")),
+            (Scripts::Allowed, named(), None, Some("start it with --allow-scripts, or")),
+        ];
+        for (scripts, rule, submitted_by, refusal) in cases {
+            let options = RenderOptions { scripts, ..RenderOptions::default() };
+            let wanted = Wanted {
+                blender: &build,
+                device: None,
+                scene: SceneId::from(digest),
+                options: &options,
+                submitted_by,
+                inspection: InspectionWish::Known,
+                timing: LeaseTiming::Now,
+            };
+            let refused = may_run(wanted, &rule).err();
+            let told = refused.as_ref().map(|failure| failure.message.as_str());
+            assert_eq!(told.is_some(), refusal.is_some(), "{scripts:?} under {rule:?}: {told:?}");
+            assert!(told.unwrap_or_default().contains(refusal.unwrap_or_default()), "{told:?}");
+        }
+    }
 }

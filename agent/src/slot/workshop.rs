@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
-use haywain_shared::options::Scripts;
 use haywain_shared::protocol::{BlenderBuild, BlenderFacts};
+use haywain_shared::scripts::ScriptRule;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -39,8 +39,8 @@ pub struct Workshop {
     pub blenders: Arc<[BlenderFacts]>,
     /// The Blender that looks at scenes for which no job has named one.
     pub blender: BlenderBuild,
-    /// Whether Python may run that comes with a scene.
-    pub scripts: Scripts,
+    /// For whom Python may run that comes with a scene.
+    pub scripts: ScriptRule,
     /// How long the orchestrator holds a lease request.
     pub poll: Duration,
     /// When to take no more, and when to put everything down.
@@ -52,6 +52,12 @@ pub struct Workshop {
 }
 
 impl Workshop {
+    /// Tells the orchestrator something, after all that was told before.
+    pub(super) fn report(&self, report: Report) {
+        // The receiver is gone only when the agent has ended.
+        let _ = self.reports.send(report);
+    }
+
     /// Whether a frame may be begun. If the lease has run out by the agent's own clock, that is the orchestrator's to say, and
     /// it is waited for; `Unknown` only when the slot closes meanwhile.
     pub(super) async fn settled_standing(

@@ -60,7 +60,9 @@ fn told(status: &Status, now: Timestamp) -> String {
     }
     line("blenders", &agent.blenders.join(", "));
     line("sandbox", &agent.sandbox);
-    line("slots", &format!("{} of {slots} at work", work.len()));
+    // A batch that has come ahead is with a slot that is at work.
+    let at_work = work.len().min(usize::try_from(*slots).unwrap_or(usize::MAX));
+    line("slots", &format!("{at_work} of {slots} at work"));
     for work in work {
         line("", &one(work));
     }

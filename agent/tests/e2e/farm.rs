@@ -122,6 +122,13 @@ impl Farm {
         response.headers()["location"].to_str().unwrap().to_owned()
     }
 
+    /// The same, by somebody else's token.
+    pub(crate) fn render_as(&self, token: &str, body: &Value) -> String {
+        let response = http(Some(token.to_owned())).post(self.url("/render")).send_json(body).unwrap();
+        assert_eq!(response.status(), 202);
+        response.headers()["location"].to_str().unwrap().to_owned()
+    }
+
     /// `POST /render` that is refused: the code and the body.
     pub(crate) fn refused(&self, body: &Value) -> (u16, String) {
         let mut response = self.http().post(self.url("/render")).send_json(body).unwrap();

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on is to fail")]
 
 mod acquaintance;
+mod ahead;
 mod apart;
 mod blenders;
 mod cache;

@@ -1,6 +1,7 @@
 //! Python that comes with a scene, or with the agent's add-ons: blocked by name, or run when it is allowed; never in silence
 //! one for the other.
 
+use std::fs;
 use std::path::PathBuf;
 
 use haywain_agent::blender::SceneFolder;
@@ -120,4 +121,31 @@ fn the_agent_s_owner_has_the_last_word() {
     assert_eq!(job.state, JobState::Completed, "{job:?}");
     assert_eq!(job.agents.iter().map(|share| share.agent.as_str()).collect::<Vec<_>>(), ["trusting"]);
     drop((wary, trusting));
+}
+
+#[test]
+fn an_owner_lets_scripts_run_for_jobs_of_named_tokens() {
+    let farm = Farm::start_locked(&scene("needs_python").entry);
+    let file = farm.folder().join("enrolment");
+    fs::write(&file, farm.token(&["create", "--name", "rack", "--role", "enrol"])).unwrap();
+    let submitter = |name: &str| farm.token(&["create", "--name", name, "--role", "submit"]);
+    let (anna, bob) = (submitter("anna"), submitter("bob"));
+    let flags = ["--slots", "1", "--allow-scripts=lighting,anna", "--token-file", file.to_str().unwrap()];
+    let _agent = farm.agent_with("barn", &blenders::path(Kind::Program), &flags);
+
+    let body = json!({"frames": "3", "scripts": true});
+    let (of_bob, of_anna) = (farm.render_as(&bob, &body), farm.render_as(&anna, &body));
+    let job = farm.wait_for_end(&of_anna);
+    assert_eq!(job.state, JobState::Completed, "{job:?}");
+    // Bob's was there before, with the scene and the options that are warm now.
+    let because = ["no agent lets scripts of the token bob run (--allow-scripts): not barn"];
+    let job = farm.wait_for(&of_bob, "the reason why it waits", |job| !job.waits_for.is_empty());
+    assert_eq!((job.counts.pending, job.waits_for.as_slice()), (1, because.map(str::to_owned).as_slice()));
+
+    // Who gets a name that was taken back does not speak for what came by it before.
+    farm.token(&["revoke", "anna"]);
+    let late = submitter("anna");
+    let of_late = farm.render_as(&late, &body);
+    assert_eq!(farm.wait_for_end(&of_late).state, JobState::Completed);
+    assert_eq!(farm.job(&of_bob).counts.pending, 1);
 }

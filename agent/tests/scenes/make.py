@@ -4,6 +4,7 @@ Run: blender --background --factory-startup --python-exit-code 1 --python make.p
 """
 
 import os
+import random
 import sys
 
 import bpy
@@ -79,6 +80,15 @@ def make_all():
         subdivision.render_levels = level
         subdivision.keyframe_insert("render_levels", frame=frame)
     save("greedy")
+
+    # Nothing that compresses: a large file for what it takes.
+    basic_scene()
+    noise = random.Random(1)
+    image = bpy.data.images.new("Noise", 1200, 1200)
+    image.pixels.foreach_set([noise.random() for _ in range(4 * 1200 * 1200)])
+    image.pack()
+    textured(image)
+    save("bulky")
 
     scene = basic_scene()
     bpy.data.objects.remove(scene.camera)

@@ -71,7 +71,7 @@ impl House {
     }
 
     /// Opens, as the server does.
-    pub(crate) async fn open(&self, scene: &Path) {
+    pub(crate) async fn open(&self, files: &[PathBuf]) {
         let clock =
             Arc::new(OrchestratorClock::start(Arc::clone(&self.witness.calendar), Arc::clone(&self.wall_offset_ms)));
         let times = LeaseTimes {
@@ -91,7 +91,11 @@ impl House {
         for files in store.jobs_under_way().await.unwrap() {
             blobs.tidy(&files).unwrap();
         }
-        let default_scene = Some(scenes::take_in(scene, &blobs, &*store).await.unwrap());
+        let mut default_scene = None;
+        for file in files {
+            let scene = scenes::take_in(file, &blobs, &*store).await.unwrap();
+            default_scene.get_or_insert(scene);
+        }
         let app = App {
             store: Arc::clone(&store) as Arc<dyn Store>,
             gate: Arc::new(AccessGate::new(Doors::Insecure, Strangers::Refused, 0)),

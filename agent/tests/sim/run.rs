@@ -28,8 +28,9 @@ use crate::witness::Witness;
 use crate::worker::Worker;
 use crate::world::World;
 
-/// What the scene's file holds.
-const SCENE: &[u8] = b"BLENDER-v300 scripted";
+/// The files of the scenes, and what they hold.
+const SCENES: [(&str, &[u8]); 2] =
+    [("scene.blend", b"BLENDER-v300 scripted"), ("another.blend", b"BLENDER-v300 scripted otherwise")];
 /// How long Blender may do nothing.
 const STALL: Duration = Duration::from_secs(90);
 
@@ -39,7 +40,7 @@ pub(crate) struct Run {
     pub(crate) script: Arc<Script>,
     pub(crate) workers: Vec<Worker>,
     plan: Plan,
-    scene: PathBuf,
+    scenes: [PathBuf; 2],
 }
 
 impl Run {
@@ -56,14 +57,17 @@ impl Run {
         let worker =
             |(number, slots): (usize, &u32)| Worker::new(Arc::clone(&world), Arc::clone(&script), number, *slots, root);
         let workers = plan.agents.iter().enumerate().map(worker).collect();
-        let scene = root.join("scene.blend");
-        std::fs::write(&scene, SCENE).unwrap();
-        Self { world, script, workers, plan, scene }
+        let scenes = SCENES.map(|(name, content)| {
+            let path = root.join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        });
+        Self { world, script, workers, plan, scenes }
     }
 
     /// Carries the plan out, until everything is calm.
     pub(crate) async fn carry_out(&mut self) {
-        self.world.house.open(&self.scene).await;
+        self.world.house.open(&self.scenes).await;
         for worker in &mut self.workers {
             worker.start();
         }
@@ -169,7 +173,7 @@ impl Run {
             Event::OpenHouse => {
                 if self.world.house.life().is_none() {
                     self.world.log.note("the orchestrator starts");
-                    self.world.house.open(&self.scene).await;
+                    self.world.house.open(&self.scenes).await;
                 }
             }
             Event::FreezeHouse { ms } => {
@@ -247,8 +251,9 @@ impl Run {
         }
         let name = self.world.log.name('J', id);
         self.world.log.note(format_args!("{name}: {pace_ms} ms a frame, {doomed} doomed"));
-        let digest = Sha256Digest::of(SCENE);
-        let scene = Manifest::of_one_file("scene.blend".parse().unwrap(), SCENE.len() as u64, digest).id();
+        let (path, content) = *dice.one_of(&SCENES);
+        let digest = Sha256Digest::of(content);
+        let scene = Manifest::of_one_file(path.parse().unwrap(), content.len() as u64, digest).id();
         let job = NewJob {
             owner: None,
             sight: Sight::All,

@@ -20,7 +20,7 @@ use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, TokenId};
 use haywain_shared::inspection::Inspection;
 use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
 use haywain_shared::path::RelativePath;
-use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
+use haywain_shared::protocol::{HeartbeatAnswer, LeaseTiming, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
 use tokio::sync::watch;
 
@@ -237,9 +237,12 @@ impl Store for SimStore {
     }
 
     async fn lease(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError> {
-        let agent = ask.agent;
+        let (agent, timing) = (ask.agent, ask.timing);
         let leased = pass_on!(self.lease(ask));
         if let Ok(Some(lease)) = &leased {
+            if timing == LeaseTiming::Ahead {
+                self.witness.log.count("leases ahead");
+            }
             self.witness.granted(agent, &lease.clone().into());
         }
         leased

@@ -75,7 +75,7 @@ impl From<StoreError> for Failed {
             StoreError::UnknownScene(_) | StoreError::UnknownJob(_) | StoreError::UnknownToken(_) => {
                 (ProblemKind::NotFound, StatusCode::NOT_FOUND)
             }
-            StoreError::IllegalMove(_) => (ProblemKind::IllegalMove, StatusCode::CONFLICT),
+            StoreError::IllegalMove(_) | StoreError::NameTaken(_) => (ProblemKind::IllegalMove, StatusCode::CONFLICT),
             StoreError::KeyReused => (ProblemKind::KeyReused, StatusCode::UNPROCESSABLE_ENTITY),
             StoreError::NotInLease { .. }
             | StoreError::SceneIncomplete { .. }

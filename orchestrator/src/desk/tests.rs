@@ -2,6 +2,7 @@
 
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::ids::Incarnation;
+use haywain_shared::protocol::LeaseTiming;
 
 use super::*;
 use crate::clock::HeldClock;
@@ -15,6 +16,7 @@ fn asking(agent: AgentId, cached: &[SceneId]) -> LeaseAsk {
         agent,
         incarnation: Incarnation(1),
         request: RequestId::generate(),
+        timing: LeaseTiming::Now,
         memory_available_bytes: 0,
         warm: None,
         cached: cached.to_vec(),

@@ -15,11 +15,15 @@ use haywain_shared::protocol::{Abilities, BlenderBuild, BlenderFacts};
 use haywain_shared::requirements::{AgentRule, Requirements, Tag, TagRule};
 use haywain_shared::size::Size;
 
+use super::submitter::Submitter;
+
 /// What a job needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
     /// What it asks of Blender.
     pub options: RenderOptions,
+    /// Who asks it.
+    pub submitter: Submitter,
     /// What it asks of agents.
     pub requirements: Requirements,
     /// The Blender that saved its file, where the file says so.
@@ -100,8 +104,8 @@ pub enum Misfit {
     NoTag(BTreeSet<Tag>),
     /// It has a tag that the job does not want.
     Tagged(Tag),
-    /// The job's scripts may not run there.
-    ScriptsBlocked,
+    /// Scripts that come by this may not run there.
+    ScriptsBlocked(Submitter),
     /// It lacks an add-on.
     NoAddon(String),
     /// None of its Blenders will do.
@@ -172,8 +176,8 @@ impl Needs {
         let Requirements { blender: _, mixed: _, memory, tags, agents } = &self.requirements;
         named(agents, agent)?;
         tagged(tags, &agent.abilities.tags)?;
-        if self.options.scripts == Scripts::Allowed && agent.abilities.scripts == Scripts::Blocked {
-            return Err(Misfit::ScriptsBlocked);
+        if self.options.scripts == Scripts::Allowed && !agent.abilities.scripts.allows(self.submitter.name()) {
+            return Err(Misfit::ScriptsBlocked(self.submitter.clone()));
         }
         let has = |wanted: &&String| agent.abilities.addons.iter().any(|addon| addon.name == **wanted);
         if let Some(missing) = self.options.addons.iter().find(|wanted| !has(wanted)) {
@@ -302,7 +306,16 @@ impl fmt::Display for Misfit {
             Self::NoTag(tags) if tags.len() == 1 => write!(f, "has the tag {} (--tag)", listed(tags)),
             Self::NoTag(tags) => write!(f, "has one of the tags {} (--tag)", listed(tags)),
             Self::Tagged(tag) => write!(f, "is without the tag {tag}"),
-            Self::ScriptsBlocked => f.write_str("lets scripts run (--allow-scripts)"),
+            Self::ScriptsBlocked(by) => match by {
+                Submitter::Nobody => f.write_str("lets scripts of jobs without a token run (--allow-scripts)"),
+                Submitter::Token(name) => write!(f, "lets scripts of the token {name} run (--allow-scripts)"),
+                Submitter::Revoked(name) => {
+                    write!(
+                        f,
+                        "lets scripts of everybody run (--allow-scripts), and the job's token, {name}, is revoked"
+                    )
+                }
+            },
             Self::NoAddon(name) => write!(f, "has the add-on {name} (--addons)"),
             Self::NoBlender { wanted, .. } => write!(f, "has {wanted}"),
             Self::NoEngine { engine, .. } => write!(f, "has a Blender whose {engine} works"),

@@ -1,6 +1,7 @@
 //! The rules of the queue, each a function of values with a table of cases. Nothing here does I/O but [`waiting`], which
 //! stands between a long poll and the store.
 
+pub mod ahead;
 pub mod carve;
 pub mod choose;
 pub mod matching;
@@ -11,4 +12,5 @@ mod requirements;
 pub mod retry;
 pub mod state;
 pub mod submission;
+pub mod submitter;
 pub mod waiting;

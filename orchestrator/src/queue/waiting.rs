@@ -25,6 +25,13 @@ pub enum NextWork {
     Inspection(SceneId),
 }
 
+/// What a slot gets that asks ahead: at once, and no scene to look at, which waits for nobody who is at work.
+pub async fn work_ahead(store: &dyn Store, ask: LeaseAsk) -> Result<Option<NextWork>, StoreError> {
+    let since = Instant::now();
+    let lease = store.lease(ask).await?;
+    Ok(lease.map(|lease| NextWork::Batch { lease: Box::new(lease), after: since.elapsed() }))
+}
+
 /// Asks for work until there is some, the poll is over, or the orchestrator stops.
 pub async fn next_work(
     store: &dyn Store,

@@ -110,6 +110,9 @@ pub enum StoreError {
     /// The key stands for another submission.
     #[error("the Idempotency-Key was used for another submission before: choose a new one for a new job")]
     KeyReused,
+    /// Another token goes by that name.
+    #[error("the name {0:?} is that of a token that has not been revoked: choose another name, or revoke that one")]
+    NameTaken(String),
     /// No such token was ever made.
     #[error("there is no token {0}")]
     UnknownToken(TokenId),

@@ -12,7 +12,8 @@ use haywain_shared::job::{JobState, RecordedFrame};
 use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{
-    Abilities, BlenderBuild, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, MachineFacts, MachineSample,
+    Abilities, BlenderBuild, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, LeaseTiming, MachineFacts,
+    MachineSample,
 };
 use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
@@ -95,9 +96,11 @@ pub struct LeaseAsk {
     pub incarnation: Incarnation,
     /// The same id gets the same lease.
     pub request: RequestId,
+    /// When the slot can begin.
+    pub timing: LeaseTiming,
     /// Memory that the machine could give to the slot.
     pub memory_available_bytes: u64,
-    /// The scene that the slot's Blender has open.
+    /// The scene that the slot's Blender has open, or renders.
     pub warm: Option<SceneId>,
     /// Scenes that lie whole on the machine.
     pub cached: Vec<SceneId>,
@@ -114,6 +117,8 @@ pub struct Lease {
     pub epoch: u64,
     /// The job.
     pub job: JobId,
+    /// The name of the token that it was submitted with, if that stands for it.
+    pub submitted_by: Option<String>,
     /// The job's scene.
     pub scene: SceneId,
     /// Which of the agent's Blenders is to render it.
@@ -141,6 +146,7 @@ impl From<Lease> for LeaseGrant {
             lease_id: lease.id,
             epoch: lease.epoch,
             job_id: lease.job,
+            submitted_by: lease.submitted_by,
             scene: lease.scene,
             blender: lease.blender,
             device: lease.device,

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use haywain_shared::ids::LeaseId;
 use haywain_shared::protocol::{
-    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaveRequest, MAX_CACHED,
+    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaseTiming, LeaveRequest, MAX_CACHED,
     RegisterAnswer, RegisterRequest, ReleaseRequest, Work,
 };
 use haywain_shared::token::Role;
@@ -14,7 +14,7 @@ use super::FromAgent;
 use crate::access::Caller;
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
-use crate::queue::waiting::{NextWork, next_work};
+use crate::queue::waiting::{NextWork, next_work, work_ahead};
 use crate::store::{AgentFacts, Beat, Enrolment, Failure, LeaseAsk, Pass, Registration};
 
 pub(super) async fn register(
@@ -64,13 +64,18 @@ pub(super) async fn lease(
         agent: request.agent_id,
         incarnation: request.incarnation,
         request: request.request_id,
+        timing: request.timing,
         memory_available_bytes: request.memory_available_bytes,
         warm: request.warm,
         cached: request.cached,
         devices: request.devices,
     };
     let agent = request.agent_id;
-    let work = match next_work(&*app.store, &app.desk, ask, app.intervals.poll, &app.stop).await? {
+    let next = match ask.timing {
+        LeaseTiming::Now => next_work(&*app.store, &app.desk, ask, app.intervals.poll, &app.stop).await?,
+        LeaseTiming::Ahead => work_ahead(&*app.store, ask).await?,
+    };
+    let work = match next {
         None => return Ok(StatusCode::NO_CONTENT.into_response()),
         Some(NextWork::Batch { lease, after }) => {
             app.measures.leased(after);

@@ -14,6 +14,7 @@ fn blenders(versions: &[&str]) -> Vec<BlenderFacts> {
 fn needs(options: Value, requirements: Value) -> Needs {
     Needs {
         options: serde_json::from_value(options).unwrap(),
+        submitter: Submitter::Nobody,
         requirements: serde_json::from_value(requirements).unwrap(),
         saved_by: None,
         pinned: None,
@@ -41,7 +42,7 @@ fn an_agent_gets_what_it_can_render() {
         (none(), none(), &plain, None),
         (none(), none(), &able, None),
         (json!({"scripts": "allowed"}), none(), &able, None),
-        (json!({"scripts": "allowed"}), none(), &plain, Some(Misfit::ScriptsBlocked)),
+        (json!({"scripts": "allowed"}), none(), &plain, Some(Misfit::ScriptsBlocked(Submitter::Nobody))),
         (json!({"addons": ["rig"]}), none(), &able, None),
         (json!({"addons": ["rig", "sky"]}), none(), &able, Some(Misfit::NoAddon("sky".to_owned()))),
         (none(), json!({"tags": {"allOf": ["big", "upstairs"], "anyOf": ["big", "x"], "noneOf": ["x"]}}), &able, None),
@@ -71,6 +72,44 @@ fn an_agent_gets_what_it_can_render() {
         };
         let needs = needs(options, requirements);
         assert_eq!(needs.fit(&agent).err(), misfit, "{needs:?}");
+    }
+}
+
+#[test]
+fn scripts_run_where_the_job_s_token_is_trusted() {
+    let rule = |json: Value| Abilities { scripts: serde_json::from_value(json).unwrap(), ..Abilities::default() };
+    let token = |name: &str| Submitter::Token(name.to_owned());
+    let revoked = |name: &str| Submitter::Revoked(name.to_owned());
+    let anna = || json!({"allowedFor": ["anna", "lighting"]});
+    #[rustfmt::skip]
+    let cases = [
+        ("blocked", json!("allowed"), Submitter::Nobody, None),
+        ("allowed", json!("allowed"), Submitter::Nobody, None),
+        ("allowed", json!("allowed"), revoked("anna"), None),
+        ("allowed", json!("blocked"), token("anna"), Some("lets scripts of the token anna run (--allow-scripts)")),
+        ("allowed", anna(), token("anna"), None),
+        ("allowed", anna(), token("lighting"), None),
+        ("blocked", anna(), token("bob"), None),
+        ("allowed", anna(), token("bob"), Some("lets scripts of the token bob run (--allow-scripts)")),
+        ("allowed", anna(), Submitter::Nobody, Some("lets scripts of jobs without a token run (--allow-scripts)")),
+        // Who has the name now does not speak for the jobs of the one before.
+        ("allowed", anna(), revoked("anna"),
+            Some("lets scripts of everybody run (--allow-scripts), and the job's token, anna, is revoked")),
+    ];
+    let blenders = blenders(&["3.4.1"]);
+    for (scripts, trust, submitter, misfit) in cases {
+        let abilities = rule(trust);
+        let agent = Applicant {
+            id: AgentId::generate(),
+            name: "barn",
+            blenders: &blenders,
+            abilities: &abilities,
+            devices: None,
+            memory_available_bytes: 4 << 30,
+        };
+        let needs = Needs { submitter, ..needs(json!({"scripts": scripts}), json!({})) };
+        let told = needs.fit(&agent).err().map(|misfit| misfit.to_string());
+        assert_eq!(told.as_deref(), misfit, "{needs:?} on {abilities:?}");
     }
 }
 
@@ -111,6 +150,7 @@ fn the_blender_closest_to_the_file_s_own_is_used() {
         let needs = Needs {
             requirements: Requirements { blender: asked.parse().ok(), ..Requirements::default() },
             options: RenderOptions::default(),
+            submitter: Submitter::Nobody,
             saved_by: saved_by.parse().ok(),
             pinned: pinned.parse().ok(),
             ran_out_at_bytes: None,

@@ -13,8 +13,8 @@ use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
 use haywain_shared::job::JobReport;
 use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::{
-    Abilities, BlenderBuild, BlenderKind, HeartbeatAnswer, HeldLease, LeaseStanding, MachineFacts, MachineSample,
-    UploadOutcome,
+    Abilities, BlenderBuild, BlenderKind, HeartbeatAnswer, HeldLease, LeaseStanding, LeaseTiming, MachineFacts,
+    MachineSample, UploadOutcome,
 };
 use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::{Manifest, SceneId};
@@ -313,6 +313,7 @@ pub(super) fn new_ask(agent: AgentId, request: RequestId) -> LeaseAsk {
         agent,
         incarnation: Incarnation(1),
         request,
+        timing: LeaseTiming::Now,
         memory_available_bytes: GIB,
         warm: None,
         cached: Vec::new(),

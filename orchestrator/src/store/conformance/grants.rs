@@ -4,11 +4,11 @@ use haywain_shared::cause::Cause;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId};
 use haywain_shared::job::JobState;
-use haywain_shared::protocol::UploadOutcome;
+use haywain_shared::protocol::{LeaseTiming, UploadOutcome};
 use haywain_shared::scene::Manifest;
 
 use super::bench::{Bench, SAMPLE, frame, new_ask, new_job, range};
-use crate::store::{Beat, LeaseAsk, StoreError};
+use crate::store::{Beat, JobCommand, LeaseAsk, NewJob, StoreError};
 
 pub(in crate::store) async fn a_job_is_carved_at_the_lease_and_completes_with_its_last_frame(bench: Bench) {
     let job = bench.submit(-2, 3, 4).await;
@@ -65,6 +65,41 @@ pub(in crate::store) async fn an_agent_gets_the_job_whose_scene_it_has_among_equ
     assert_eq!(ask(None, vec![]).await, older);
     assert_eq!(ask(None, vec![scene]).await, younger);
     assert_eq!(ask(Some(scene), vec![]).await, younger);
+}
+
+pub(in crate::store) async fn a_slot_that_asks_ahead_gets_a_frame_of_another_scene(bench: Bench) {
+    let job = bench.submit(1, 10, 5).await;
+    let (agent, open) = (bench.agent().await, bench.scene().await);
+    let ask =
+        |agent, request, warm| LeaseAsk { warm: Some(warm), timing: LeaseTiming::Ahead, ..new_ask(agent, request) };
+    let asked = async |agent, warm| bench.store.lease(ask(agent, RequestId::generate(), warm)).await.unwrap();
+    let batch = bench.lease(agent).await;
+    assert_eq!(asked(agent, open).await, None, "its own job goes on");
+
+    let manifest = Manifest::of_one_file("b.blend".parse().unwrap(), 7, Sha256Digest::of(b"b"));
+    let other = bench.complete_scene(manifest).await;
+    let urgent = JobId::generate();
+    bench.store.submit(NewJob { priority: 1, ..new_job(urgent, other, range(1, 2)) }).await.unwrap();
+    let request = RequestId::generate();
+    let ahead = bench.store.lease(ask(agent, request, open)).await.unwrap().unwrap();
+    assert_eq!((ahead.job, ahead.frames), (urgent, range(1, 1)));
+    // A lease like any other: the same request gets it again, a heartbeat renews it, and it can be given back.
+    assert_eq!(bench.store.lease(ask(agent, request, open)).await.unwrap(), Some(ahead.clone()));
+    assert_eq!(bench.store.lease(new_ask(agent, request)).await.unwrap(), Some(ahead.clone()));
+    bench.heartbeat(agent, &[(&batch, Some(5)), (&ahead, None)]).await;
+    bench.store.release(ahead.id, vec![frame(1)]).await.unwrap();
+    assert_eq!(bench.frames(urgent).await, ["1-2", "", "", ""]);
+
+    // With as many slots as frames each may have one; with more, those that are free sooner come first.
+    let second = bench.agent().await;
+    bench.store.control_job(job, JobCommand::Pause).await.unwrap();
+    let first_ahead = asked(agent, open).await.unwrap();
+    assert_eq!(asked(second, open).await, None, "one frame for two slots");
+    assert_eq!(bench.lease(second).await.job, urgent);
+    // What nobody has named since is not charged.
+    bench.pass(21).await;
+    let attempts = bench.store.attempts(urgent, Some(first_ahead.frames.first())).await.unwrap();
+    assert!(attempts.is_empty(), "{attempts:?}");
 }
 
 pub(in crate::store) async fn batches_shrink_with_the_slots_that_are_there(bench: Bench) {

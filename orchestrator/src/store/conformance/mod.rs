@@ -49,6 +49,7 @@ cases! {
     a_job_is_carved_at_the_lease_and_completes_with_its_last_frame
     jobs_are_served_in_the_order_of_their_age
     an_agent_gets_the_job_whose_scene_it_has_among_equals
+    a_slot_that_asks_ahead_gets_a_frame_of_another_scene
     batches_shrink_with_the_slots_that_are_there
     the_same_request_gets_the_same_lease
     a_request_whose_lease_has_ended_is_told_so
@@ -114,6 +115,7 @@ cases! {
     jobs_that_ended_long_ago_are_removed
     frames_in_sequence_go_to_one_agent_at_a_time
     a_job_goes_to_agents_that_can_render_it
+    scripts_run_where_the_job_s_token_is_trusted
     a_job_is_rendered_by_the_blender_of_its_first_lease
     a_job_that_its_first_agent_cannot_render_may_begin_anew
     a_file_wants_the_blender_that_saved_it_or_a_newer_one
@@ -122,6 +124,7 @@ cases! {
     a_job_that_nobody_can_take_says_why
     what_was_found_in_a_scene_is_kept_and_speaks_at_the_next_submission
     a_token_is_good_until_it_expires_or_is_revoked
+    a_name_is_one_token_s_until_that_is_revoked
     whoever_looks_for_changed_tokens_sees_them
     an_agent_is_enrolled_once_however_often_it_asks
     an_enrolment_token_lets_in_as_many_as_it_may

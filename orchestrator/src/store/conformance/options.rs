@@ -4,11 +4,14 @@ use haywain_shared::cause::Cause;
 use haywain_shared::ids::{AgentId, JobId, RequestId};
 use haywain_shared::inspection::{Fault, FaultKind, Inspection, SceneFacts};
 use haywain_shared::options::{FrameOrder, RenderOptions, Scripts};
-use haywain_shared::protocol::{Abilities, AddonFacts, InspectionWish};
+use haywain_shared::protocol::{Abilities, AddonFacts, InspectionWish, LeaseStanding};
+use haywain_shared::scripts::ScriptRule;
+use haywain_shared::token::Role;
 
 use super::bench::{Bench, frame, new_job, range};
+use super::tokens::new_token;
 use crate::queue::choose::LOOKED_AT;
-use crate::store::{NewJob, Sight, StoreError};
+use crate::store::{NewJob, NewToken, Sight, StoreError};
 
 async fn submit(bench: &Bench, options: RenderOptions) -> Result<JobId, StoreError> {
     let scene = bench.scene().await;
@@ -65,8 +68,58 @@ pub(in crate::store) async fn a_job_goes_to_agents_that_can_render_it(bench: Ben
     };
     assert_eq!(able(Abilities::default()).await.job, plain);
     assert_eq!(able(Abilities { addons: vec![rig], ..Abilities::default() }).await.job, rigged);
-    let first = able(Abilities { scripts: Scripts::Allowed, ..Abilities::default() }).await;
+    let first = able(Abilities { scripts: ScriptRule::Allowed, ..Abilities::default() }).await;
     assert_eq!(first.options, scripted);
+}
+
+pub(in crate::store) async fn scripts_run_where_the_job_s_token_is_trusted(mut bench: Bench) {
+    let kept = async |bench: &Bench, name: &str| {
+        let token = NewToken { name: name.to_owned(), ..new_token(Role::Submit) };
+        bench.store.keep_token(token.clone()).await.unwrap();
+        token.id
+    };
+    let submit = async |bench: &Bench, owner| {
+        let options = RenderOptions { scripts: Scripts::Allowed, ..RenderOptions::default() };
+        let (id, scene) = (JobId::generate(), bench.scene().await);
+        let job = NewJob { options, owner, batch_size: 1, ..new_job(id, scene, range(1, 5)) };
+        bench.store.submit(job).await.unwrap()
+    };
+    let (anna, bob) = (kept(&bench, "anna").await, kept(&bench, "bob").await);
+    let of_bob = submit(&bench, Some(bob)).await;
+    let of_nobody = submit(&bench, None).await;
+    let of_anna = submit(&bench, Some(anna)).await;
+    let agent = AgentId::generate();
+    let scripts = ScriptRule::AllowedFor(["anna".to_owned()].into());
+    bench.register_with(agent, 1, Abilities { scripts, ..Abilities::default() }).await.unwrap();
+
+    let lease = bench.lease(agent).await;
+    assert_eq!((lease.job, lease.submitted_by.as_deref()), (of_anna, Some("anna")));
+    let waits_for = async |bench: &Bench, job| bench.job(job).await.waits_for;
+    let because = "no agent lets scripts of the token bob run (--allow-scripts): not test";
+    assert_eq!(waits_for(&bench, of_bob).await, [because]);
+    let because = "no agent lets scripts of jobs without a token run (--allow-scripts): not test";
+    assert_eq!(waits_for(&bench, of_nobody).await, [because]);
+    assert!(waits_for(&bench, of_anna).await.is_empty());
+
+    // A name that comes to somebody else stands for none of the jobs of the one before, not even those that come back.
+    bench.store.revoke_token(anna).await.unwrap();
+    let other_anna = kept(&bench, "anna").await;
+    bench.restart().await;
+    bench.store.release(lease.id, vec![lease.frames.first()]).await.unwrap();
+    assert_eq!(bench.ask(agent, RequestId::generate()).await.unwrap(), None);
+    let because =
+        "no agent lets scripts of everybody run (--allow-scripts), and the job's token, anna, is revoked: not test";
+    bench.heartbeat(agent, &[]).await;
+    assert_eq!(waits_for(&bench, of_anna).await, [because]);
+    let of_other = submit(&bench, Some(other_anna)).await;
+    let lease = bench.lease(agent).await;
+    assert_eq!((lease.job, lease.submitted_by.as_deref()), (of_other, Some("anna")));
+    // A frame that is taken up again is whose it was.
+    bench.pass(21).await;
+    match bench.standing(agent, &lease, Some(1)).await {
+        LeaseStanding::Readopted { grant } => assert_eq!(grant.submitted_by.as_deref(), Some("anna")),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A scene with a camera and one fault.

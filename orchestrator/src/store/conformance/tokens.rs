@@ -12,7 +12,8 @@ use crate::store::{Admission, Enrolment, NewToken, Pass, Registration, StoreErro
 /// A token for `role`, as it is kept.
 pub(super) fn new_token(role: Role) -> NewToken {
     let digest = Token::draw(role).unwrap().digest();
-    NewToken { id: TokenId::generate(), name: "somebody".to_owned(), role, digest, good_for: None, uses: None }
+    let id = TokenId::generate();
+    NewToken { id, name: format!("somebody ({id})"), role, digest, good_for: None, uses: None }
 }
 
 impl Bench {
@@ -80,6 +81,25 @@ pub(in crate::store) async fn a_token_is_good_until_it_expires_or_is_revoked(mut
     // To the minute, and not when it was refused.
     let used: Vec<_> = tokens.iter().map(|token| token.last_used_ms.unwrap() - token.created_ms).collect();
     assert_eq!(used, [3_599_000, 3_600_000]);
+}
+
+pub(in crate::store) async fn a_name_is_one_token_s_until_that_is_revoked(bench: Bench) {
+    let anna = |role| NewToken { name: "anna".to_owned(), ..new_token(role) };
+    let short = NewToken { good_for: Some(Duration::from_secs(1)), ..anna(Role::Submit) };
+    bench.store.keep_token(short.clone()).await.unwrap();
+    let taken = bench.store.keep_token(anna(Role::Operate)).await;
+    assert!(matches!(&taken, Err(StoreError::NameTaken(name)) if name == "anna"), "{taken:?}");
+    // One that has expired still stands for its jobs.
+    bench.sleep(2);
+    assert!(matches!(bench.store.keep_token(anna(Role::Submit)).await, Err(StoreError::NameTaken(_))));
+    bench.store.revoke_token(short.id).await.unwrap();
+    bench.store.keep_token(anna(Role::Submit)).await.unwrap();
+    // What agents call themselves is no matter, here and there.
+    let by = bench.token(Role::Enrol).await;
+    bench.store.keep_token(NewToken { name: "barn".to_owned(), ..new_token(Role::Submit) }).await.unwrap();
+    for _ in 0..2 {
+        bench.enrol(by, AgentId::generate(), own_digest()).await.unwrap();
+    }
 }
 
 pub(in crate::store) async fn whoever_looks_for_changed_tokens_sees_them(bench: Bench) {

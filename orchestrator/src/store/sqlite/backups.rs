@@ -6,9 +6,10 @@ use haywain_shared::ids::{JobId, LeaseId};
 use haywain_shared::options::FrameOrder;
 
 use super::agents;
-use super::columns::{count, database_error, needs};
+use super::columns::{count, database_error};
 use super::grants::{already_granted, job_of, lease_beside};
 use super::leases::{self, LeaseLife, LeaseRow};
+use super::needs::needs;
 use super::writer::Tx;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};

@@ -17,7 +17,6 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Sqlite, Type};
 
-use crate::queue::matching::Needs;
 use crate::store::StoreError;
 
 /// The store's error for one of the database's.
@@ -33,7 +32,7 @@ fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &st
     row.try_get(column).map_err(database_error)
 }
 
-fn damaged(column: &str) -> StoreError {
+pub(super) fn damaged(column: &str) -> StoreError {
     StoreError::Inconsistent(format!("column {column} holds what it never can"))
 }
 
@@ -139,22 +138,6 @@ pub(super) fn requirements(row: &SqliteRow) -> Result<Requirements, StoreError> 
 /// The Blender that saved a scene's file.
 pub(super) fn saved_by(row: &SqliteRow) -> Result<Option<Release>, StoreError> {
     optional_text(row, "saved_by")?.map(|text| text.parse().map_err(|_| damaged("saved_by"))).transpose()
-}
-
-/// What a job needs, from its own columns, and `saved_by` and `looks` of its scene.
-pub(super) fn needs(row: &SqliteRow) -> Result<Needs, StoreError> {
-    let pinned = optional_text(row, "pinned")?;
-    let looks = optional_text(row, "looks")?;
-    Ok(Needs {
-        looks: looks.map(|text| serde_json::from_str(&text).map_err(|_| damaged("looks"))).transpose()?,
-        begun_with: device(row, "pinned_device")?,
-        options: options(row)?,
-        requirements: requirements(row)?,
-        saved_by: saved_by(row)?,
-        pinned: pinned.map(|text| text.parse().map_err(|_| damaged("pinned"))).transpose()?,
-        // Of each range its own, and for a while: the query that looks for ranges knows.
-        ran_out_at_bytes: None,
-    })
 }
 
 /// A kind of device by its word.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use haywain_shared::ids::AgentId;
 use haywain_shared::job::{AgentState, JobReport, JobState};
+use haywain_shared::protocol::LeaseTiming;
 
-use super::grants::{self, Company};
-use super::{SqliteStore, agents, backups, shelves};
+use super::grants::Company;
+use super::{SqliteStore, agents, backups, needs, shelves};
 use crate::queue::matching::{Applicant, why_it_waits};
 use crate::store::{Lease, LeaseAsk, StoreError};
 
@@ -31,6 +32,10 @@ impl SqliteStore {
 
     /// A frame of an agent that has missed two heartbeats, for the agent that asks and has nothing else to do.
     pub(super) async fn backup(&self, ask: LeaseAsk) -> Result<Option<Lease>, StoreError> {
+        if ask.timing == LeaseTiming::Ahead {
+            // It has something else to do.
+            return Ok(None);
+        }
         let suspects = self.memory.terms().silent(ask.agent, self.clock.steady().saturating_sub(self.silence()));
         if suspects.is_empty() {
             return Ok(None);
@@ -46,7 +51,7 @@ impl SqliteStore {
         {
             return Ok(Vec::new());
         }
-        let Some(mut needs) = grants::needs_of(&self.readers, job.job_id).await? else { return Ok(Vec::new()) };
+        let Some(mut needs) = needs::of_job(&self.readers, job.job_id).await? else { return Ok(Vec::new()) };
         needs.ran_out_at_bytes = shelves::ran_out_at(&self.readers, job.job_id, self.clock.unix_ms()).await?;
         let agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
         let online = agents.iter().filter(|agent| agent.state == AgentState::Online);

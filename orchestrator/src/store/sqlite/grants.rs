@@ -6,24 +6,26 @@ use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, JobId, LeaseId, RequestId};
 use haywain_shared::job::EventKind;
 use haywain_shared::options::FrameOrder;
-use haywain_shared::protocol::InspectionWish;
+use haywain_shared::protocol::{InspectionWish, LeaseTiming};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use super::agents;
 use super::columns::{
-    agent_id, as_integer, as_ms, blender, count, database_error, device, integer, job_id, json_text, lease_id, needs,
+    agent_id, as_integer, as_ms, blender, count, database_error, device, integer, job_id, json_text, lease_id,
     optional_duration, optional_integer, options, range, scene_id, small, text,
 };
 use super::events::{self, Subject};
 use super::jobs::{CountChange, change_counts};
 use super::leases::LeaseRow;
+use super::needs::{needs, submitter};
 use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::sight;
 use super::writer::Tx;
+use crate::queue::ahead::{Ahead, FRAMES_AHEAD, Opening, is_granted};
 use crate::queue::carve::{Carve, batch_frames, relative_speed};
 use crate::queue::choose::{Candidate, LOOKED_AT, Nearness, choose};
-use crate::queue::matching::{Fit, Needs};
+use crate::queue::matching::Fit;
 use crate::queue::retry::PICKY;
 use crate::queue::state::Control;
 use crate::store::{Lease, LeaseAsk, StoreError};
@@ -34,7 +36,9 @@ const WORTH_ASKING: &str = "/* worth asking for a lease */
         OR NOT EXISTS (SELECT 1 FROM agents WHERE id = ?1 AND incarnation = ?3) AS worth";
 const BY_REQUEST: &str = "/* lease by request */
     SELECT leases.id, epoch, job_id, scene_id, first, last, leases.generation, leases.ended_ms,
-        frame_timeout_ms, stall_timeout_ms, options, blender, device, inspection IS NULL AS uninspected
+        frame_timeout_ms, stall_timeout_ms, options, blender, device, inspection IS NULL AS uninspected,
+        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
+        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id
     WHERE agent_id = ?1 AND request_id = ?2";
 // In both: ?1 the agent, ?2 now, ?3 whether there are other agents, ?4 the memory that it has, ?5 the latest moment that
@@ -43,7 +47,9 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
     SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms, options,
         requirements, pinned, pinned_device, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by,
         (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks,
-        (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected
+        (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected,
+        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
+        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
     FROM jobs
     WHERE pending > 0 AND control = 'active' AND (frame_order = 'any' OR leased = 0)
         AND EXISTS (SELECT 1 FROM ranges WHERE ranges.job_id = jobs.id AND state = 'pending'
@@ -53,13 +59,6 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
         AND (NOT ?3 OR NOT EXISTS (SELECT 1 FROM job_doubts
                  WHERE job_doubts.job_id = jobs.id AND job_doubts.agent_id = ?1 AND until_ms > ?2 AND until_ms <= ?5))
     ORDER BY priority DESC, created_ms, id LIMIT ?6 OFFSET ?7";
-const NEXT_NEEDS: &str = "/* what the next jobs need */
-    SELECT options, requirements, pinned, pinned_device,
-        (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by
-    FROM jobs WHERE pending > 0 AND control = 'active' ORDER BY priority DESC, created_ms, id LIMIT ?1";
-const NEEDS: &str = "/* what a job needs */
-    SELECT options, requirements, pinned, pinned_device, saved_by, looks FROM jobs JOIN scenes ON scenes.id = scene_id
-    WHERE jobs.id = ?1";
 const NEXT_RANGE: &str = "/* next range to lease */
     SELECT first, last, generation FROM ranges
     WHERE job_id = ?6 AND state = 'pending'
@@ -69,7 +68,9 @@ const NEXT_RANGE: &str = "/* next range to lease */
     ORDER BY first LIMIT 1";
 const JOB_OF_LEASE: &str = "/* job of a lease */
     SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, options, control, total,
-        requirements, pinned, pinned_device, saved_by, looks, blender, device, inspection IS NULL AS uninspected
+        requirements, pinned, pinned_device, saved_by, looks, blender, device, inspection IS NULL AS uninspected,
+        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
+        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id WHERE epoch = ?1";
 const FOLLOWER: &str = "/* lease that follows an ended one */
     SELECT leases.id, leases.epoch FROM leases JOIN lease_frames USING (epoch)
@@ -143,7 +144,17 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         looked_at += LOOKED_AT;
     }
     let candidates = fitting.iter().map(|(row, ..)| candidate(row, &ask)).collect::<Result<Vec<_>, _>>()?;
-    let Some((row, needs, fit)) = fitting.get(choose(&candidates)) else { return Ok(None) };
+    let chosen = choose(&candidates);
+    let Some((row, needs, fit)) = fitting.get(chosen) else { return Ok(None) };
+    if ask.timing == LeaseTiming::Ahead {
+        let is_open = candidates[chosen].nearness == Nearness::Warm;
+        let pending = fitting.iter().map(|(row, ..)| count(row, "pending")).sum::<Result<u64, _>>()?;
+        let opening = if is_open { Opening::SameScene } else { Opening::OtherScene };
+        let ahead = Ahead { opening, order: needs.options.order, pending, slots: company.slots };
+        if !is_granted(ahead) {
+            return Ok(None);
+        }
+    }
     let job = job_id(row, "job_id")?;
     let next =
         asking(NEXT_RANGE).bind(job.as_bytes().to_vec()).fetch_one(&mut tx.conn).await.map_err(database_error)?;
@@ -154,10 +165,11 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         batch_size: small(row, "batch_size")?,
     };
     let whole = Shelved::of(range(&next)?, small(&next, "generation")?);
-    let most = match needs.options.order {
-        FrameOrder::Any => batch_frames(carve),
+    let most = match (ask.timing, needs.options.order) {
+        (LeaseTiming::Ahead, _) => FRAMES_AHEAD,
+        (LeaseTiming::Now, FrameOrder::Any) => batch_frames(carve),
         // To go on elsewhere would mean to step through everything again.
-        FrameOrder::Sequential => MOST_IN_SEQUENCE,
+        (LeaseTiming::Now, FrameOrder::Sequential) => MOST_IN_SEQUENCE,
     };
     let frames = carve_off(tx, job, whole, most).await?;
     if !needs.requirements.mixed {
@@ -181,19 +193,6 @@ async fn pin(tx: &mut Tx, job: JobId, Fit { blender, device }: &Fit) -> Result<(
         .await
         .map(drop)
         .map_err(database_error)
-}
-
-/// What the jobs need that are next to be served.
-pub(super) async fn next_needs(readers: &SqlitePool) -> Result<Vec<Needs>, StoreError> {
-    let rows = sqlx::query(NEXT_NEEDS).bind(LOOKED_AT).fetch_all(readers).await.map_err(database_error)?;
-    rows.iter().map(needs).collect()
-}
-
-/// What a job needs.
-pub(super) async fn needs_of(readers: &SqlitePool, job: JobId) -> Result<Option<Needs>, StoreError> {
-    let key = &job.as_bytes()[..];
-    let row = sqlx::query(NEEDS).bind(key).fetch_optional(readers).await.map_err(database_error)?;
-    row.as_ref().map(needs).transpose()
 }
 
 fn candidate(row: &SqliteRow, ask: &LeaseAsk) -> Result<Candidate, StoreError> {
@@ -273,6 +272,7 @@ fn lease_of(
         id,
         epoch: 0,
         job: job_id(row, "job_id")?,
+        submitted_by: submitter(row)?.name().map(str::to_owned),
         scene: scene_id(row, "scene_id")?,
         blender,
         device,

@@ -25,6 +25,8 @@ use crate::store::{
 const KEEP: &str = "/* keep token */
     INSERT INTO tokens (id, name, role, digest_head, digest_tail, agent_id, enrolled_by, created_ms, expires_ms, uses_left)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const NAME_TAKEN: &str = "/* tokens of a name */
+    SELECT EXISTS (SELECT 1 FROM tokens WHERE name = ?1 AND revoked_ms IS NULL AND agent_id IS NULL) AS taken";
 const CHANGED: &str = "/* tokens changed */ UPDATE token_changes SET generation = generation + 1";
 const CHANGES: &str = "/* token changes */ SELECT generation FROM token_changes";
 const ALL: &str = "/* all tokens */ SELECT * FROM tokens ORDER BY created_ms, id";
@@ -46,6 +48,10 @@ const HEAD_BYTES: usize = 8;
 const USED_WITHIN: Duration = Duration::from_mins(1);
 
 async fn keep(tx: &mut Tx, token: NewToken) -> Result<(), StoreError> {
+    let row = sqlx::query(NAME_TAKEN).bind(token.name.clone()).fetch_one(&mut tx.conn);
+    if integer(&row.await.map_err(database_error)?, "taken")? != 0 {
+        return Err(StoreError::NameTaken(token.name));
+    }
     let expires_ms = token.good_for.map(|span| tx.now_ms.saturating_add(as_ms(span)));
     insert(tx, &token, None, None, expires_ms).await
 }
