@@ -137,9 +137,10 @@ fn to_paste(url: &str, token: &Token, authority: Option<&[String]>) -> String {
         return format!("{{ {assignment}; curl -fsS '{url}/install'; }} | $(command -v sudo) sh");
     };
     let certificates: Vec<_> = authority.iter().map(|line| format!("'{line}'")).collect();
+    // In a shell of its own, which removes the file and ends as the script does.
     format!(
-        "ca=$(mktemp) && printf '%s\\n' {} >\"$ca\" && {{ {assignment}; curl -fsS --cacert \"$ca\" '{url}/install'; }} | \
-         $(command -v sudo) sh -s -- --ca \"$ca\"; rm -f \"$ca\"",
+        "(ca=$(mktemp) && trap 'rm -f \"$ca\"' EXIT && printf '%s\\n' {} >\"$ca\" && {{ {assignment}; curl -fsS --cacert \"$ca\" \
+         '{url}/install'; }} | $(command -v sudo) sh -s -- --ca \"$ca\")",
         certificates.join(" ")
     )
 }
