@@ -1,5 +1,6 @@
 //! The agent's program: reads its settings, starts, waits for a signal. Its exit codes are told by `--help`.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -61,9 +62,17 @@ fn tell(data_dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let found =
         tell::of(data_dir, clock::wall()).with_context(|| format!("reading the status in {}", data_dir.display()))?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&found)?);
+        show(&serde_json::to_string_pretty(&found)?)?;
     } else {
-        print!("{}", found.text);
+        show(found.text.trim_end())?;
     }
     Ok(if found.running { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A line on standard output. Whoever reads it may have heard enough, as `grep -q` has.
+fn show(line: &str) -> std::io::Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
