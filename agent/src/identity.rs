@@ -2,6 +2,7 @@
 //! data folder, on disk before anybody is told.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -61,7 +62,7 @@ pub fn next_life(folder: &Path, here: &Marks) -> io::Result<Identity> {
         Some(Kept { identity, marks }) => (identity.agent_id, identity.incarnation.0, here.clone().or(&marks)),
         None => (AgentId::generate(), 0, here.clone()),
     };
-    let incarnation = last.checked_add(step()?).map(Incarnation).ok_or_else(|| {
+    let incarnation = last.checked_add(step()).map(Incarnation).ok_or_else(|| {
         io::Error::other(format!(
             "{}: no later life than {last} is possible: delete the file",
             folder.join(FILE).display()
@@ -91,10 +92,10 @@ pub fn enrolment(folder: &Path, file: Option<&Path>) -> Result<Option<Token>, No
 
 /// By how much a life is later than the last. Not always by one: two copies of a folder that no mark tells apart shall not have
 /// the same life, each taking the other for itself. This way one of them is replaced.
-fn step() -> io::Result<u32> {
-    let mut drawn = [0; 2];
-    getrandom::fill(&mut drawn).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(u32::from(u16::from_le_bytes(drawn)) % LONGEST_STEP + 1)
+fn step() -> u32 {
+    // Anybody may guess it; it only has to differ, and by what the simulation can repeat.
+    let drawn = RandomState::new().build_hasher().finish();
+    u32::try_from(drawn % u64::from(LONGEST_STEP)).unwrap_or(0) + 1
 }
 
 /// Another process lives on as this agent: the next start in this folder is a new one, so that the two do not take turns. Does nothing
