@@ -133,7 +133,7 @@ fn a_line_that_would_be_of_no_use_is_not_printed() {
     for (arguments, words) in [
         (&["--url", "https://render.example/farm"][..], "--url"),
         (&["--ca", "nowhere.pem"], "nowhere.pem"),
-        (&["--name", "me"], "already"),
+        (&["--name", "me"], "choose another name"),
         (&["--uses", "0"], "--uses"),
     ] {
         let said = said(&farm.folder, arguments);
