@@ -156,7 +156,10 @@ impl Berth {
                 Admission::EndIdle => tokio::select! {
                     _ = changes.changed() => {}
                     // Another slot may be asking just now, too.
-                    _ = account.stopped(), if self.warm.is_some() => self.end_session().await,
+                    why = account.stopped(), if self.warm.is_some() => {
+                        tracing::info!(%why, "session without work ended");
+                        self.end_session().await;
+                    }
                     () = tokio::time::sleep_until(until) => return Err(NotReady::Crowded(need)),
                 },
             }
