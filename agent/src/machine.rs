@@ -129,6 +129,22 @@ pub fn is_running(process: u32, then: Timestamp) -> bool {
     started(process).is_some_and(|found| found.duration_since(then).abs() <= drift)
 }
 
+/// The process that leads the group of this one; `None` when it is gone.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn group_of(process: u32) -> Option<u32> {
+    let process = rustix::process::Pid::from_raw(i32::try_from(process).ok()?)?;
+    let leader = rustix::process::getpgid(Some(process)).ok()?;
+    Some(leader.as_raw_nonzero().get().unsigned_abs())
+}
+
+/// The process that leads the group of this one: on this system itself, as nobody asks for the others.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub const fn group_of(process: u32) -> Option<u32> {
+    Some(process)
+}
+
 /// What a process is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Activity {

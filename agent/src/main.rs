@@ -19,11 +19,10 @@ const REPLACED: u8 = 3;
 const STOPPED_AT_ONCE: u8 = 4;
 
 fn main() -> anyhow::Result<ExitCode> {
-    let mut arguments = std::env::args_os().skip(1).peekable();
-    if arguments.next_if(|word| word == jail::WORD).is_some() {
-        return Ok(jail::enter(arguments));
+    match jail::enter(std::env::args_os().skip(1)) {
+        Some(code) => Ok(code),
+        None => run(),
     }
-    run()
 }
 
 #[tokio::main]

@@ -7,8 +7,6 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-use crate::jail::leftovers::MARK;
-
 /// Variables that it gets from the agent, by their names or by how they begin: the language, where libraries are, and what
 /// drivers of GPUs read.
 const PASSED_ON: [&str; 27] = [
@@ -83,9 +81,9 @@ fn is_passed_on(name: &str) -> bool {
     PASSED_ON.iter().any(begins) || (cfg!(windows) && WINDOWS.iter().any(begins))
 }
 
-/// Gives a command that environment and no other. `mark` tells whose it is.
-pub(super) fn put(command: &mut Command, variables: Vec<(OsString, OsString)>, mark: &Path) {
-    command.env_clear().envs(variables).env(MARK, mark);
+/// Gives a command that environment and no other.
+pub(super) fn put(command: &mut Command, variables: Vec<(OsString, OsString)>) {
+    command.env_clear().envs(variables);
     // Blender's own prints too come at once with it, as Python sets the buffer that both use: progress is read from them, and what
     // is unknown in a file is told by them alone.
     command.env("PYTHONUNBUFFERED", "1");

@@ -1,14 +1,17 @@
 //! How a Blender is started: with the driver, in a jail, in a group of its own, and with nothing of the agent's around it that it does
 //! not need.
 
+use std::io;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use haywain_shared::protocol::BlenderKind;
-use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
+use process_wrap::tokio::{ChildWrapper, CommandWrap};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use super::protocol::DRIVER;
 use super::{Blender, environment};
+use crate::jail::leftovers::mark_of;
 use crate::jail::{Jailer, Walls};
 
 /// The variable that names the colour configuration (`OpenColorIO`'s documentation, "Environment variables").
@@ -29,20 +32,63 @@ pub struct Surroundings<'a> {
     pub walls: &'a Walls,
     /// Where it keeps what it compiles for GPUs, if that outlives it.
     pub kernels: Option<&'a Path>,
-    /// The agent's data folder, as its mark.
+    /// The agent's data folder, which keeps its mark.
     pub mark: &'a Path,
 }
 
+/// A Blender that was started. With this value it ends, and with it whatever it has started.
+#[derive(Debug)]
+pub(super) struct Started {
+    /// On Linux its warden.
+    child: Box<dyn ChildWrapper>,
+}
+
+impl Started {
+    /// Whether nobody has waited for its end yet.
+    pub(super) fn is_there(&self) -> bool {
+        self.child.id().is_some()
+    }
+
+    pub(super) fn stdin(&mut self) -> &mut Option<ChildStdin> {
+        self.child.stdin()
+    }
+
+    pub(super) fn stdout(&mut self) -> &mut Option<ChildStdout> {
+        self.child.stdout()
+    }
+
+    pub(super) fn stderr(&mut self) -> &mut Option<ChildStderr> {
+        self.child.stderr()
+    }
+
+    /// Waits until nothing of it is left. Nothing is lost when that is dropped.
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Kills it, and does not wait.
+    pub(super) fn start_kill(&mut self) -> io::Result<()> {
+        // A warden that is killed itself could end nobody.
+        #[cfg(target_os = "linux")]
+        return if self.is_there() { self.child.signal(libc::SIGTERM) } else { Ok(()) };
+        #[cfg(not(target_os = "linux"))]
+        self.child.start_kill()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // An error says that there is nothing left to kill.
+        let _ = self.start_kill();
+    }
+}
+
 /// Starts Blender with one of the driver's scripts.
-pub(super) fn spawn(
-    blender: &Blender,
-    surroundings: Surroundings<'_>,
-    script: &str,
-) -> std::io::Result<Box<dyn ChildWrapper>> {
+pub(super) fn spawn(blender: &Blender, surroundings: Surroundings<'_>, script: &str) -> io::Result<Started> {
     let Surroundings { folder, color_config, addons: _, jailer, walls, kernels, mark } = surroundings;
     // What an earlier Blender has left there, it may have left on purpose.
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     for (path, text) in DRIVER {
@@ -50,11 +96,15 @@ pub(super) fn spawn(
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(path, text)?;
     }
-    let (program, arguments) = jailer.command(&blender.path, walls);
+    let mark = mark_of(mark)?;
+    let (program, arguments) = jailer.command(&blender.path, walls, &mark);
     let surroundings = environment::of(folder, kernels)?;
     let mut command = CommandWrap::with_new(program, |command| {
         command.args(arguments);
-        environment::put(command, surroundings, mark);
+        environment::put(command, surroundings);
+        // On Linux the warden gives it the mark.
+        #[cfg(not(target_os = "linux"))]
+        command.env(crate::jail::leftovers::MARK, &mark);
         if blender.facts.build.kind == BlenderKind::Program {
             command.args(["--background", "--factory-startup", "--disable-autoexec"]);
             // Before --python, or Blender goes on after an exception.
@@ -72,5 +122,7 @@ pub(super) fn spawn(
     command.wrap(process_wrap::tokio::ProcessGroup::leader());
     #[cfg(windows)]
     command.wrap(process_wrap::tokio::JobObject);
-    command.wrap(KillOnDrop).spawn()
+    #[cfg(not(target_os = "linux"))]
+    command.wrap(process_wrap::tokio::KillOnDrop);
+    Ok(Started { child: command.spawn()? })
 }

@@ -100,6 +100,8 @@ pub enum Event {
         protocol: u32,
         /// Blender's version.
         blender: String,
+        /// Its process.
+        pid: u32,
     },
     /// The scene is open.
     Opened {
@@ -223,6 +225,6 @@ mod tests {
         let ready: Event =
             serde_json::from_str(r#"{"event": "ready", "protocol": 1, "blender": "3.4.1", "module": false, "pid": 7}"#)
                 .unwrap();
-        assert_eq!(ready, Event::Ready { protocol: 1, blender: "3.4.1".to_owned() });
+        assert_eq!(ready, Event::Ready { protocol: 1, blender: "3.4.1".to_owned(), pid: 7 });
     }
 }

@@ -11,7 +11,6 @@ use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::InspectionWish;
-use process_wrap::tokio::ChildWrapper;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
@@ -19,12 +18,12 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::death::{End, KernelHas, cause_of_death};
-use super::launch::{Surroundings, spawn};
+use super::launch::{Started, Surroundings, spawn};
 use super::log::{LogTail, LogView};
 use super::protocol::{Command, DRIVER, DeviceOrder, Event, PROTOCOL, RenderedFile};
 use super::signs::{CpuUse, Heard, Waiting, listen};
 use super::{Blender, SceneFolder};
-use crate::machine::{Activity, WaitsFor, activity};
+use crate::machine::{self, Activity, WaitsFor, activity};
 use crate::memory::look::{forget_peak, kernel_kills};
 
 /// How long a process may take to die after it has been killed, or to say why it died.
@@ -115,7 +114,9 @@ pub struct Rendered {
 
 /// One warm Blender.
 pub struct Session {
-    child: Box<dyn ChildWrapper>,
+    child: Started,
+    /// Blender itself, once it has said which process that is. What was started may be a script that has started it.
+    blender: Option<u32>,
     /// `None` once the process is known to be dead or has been given up.
     line: Option<DriverLine>,
     heard: Arc<Mutex<Heard>>,
@@ -158,13 +159,14 @@ impl Session {
         let line = DriverLine { commands, events: BufReader::new(events).lines() };
         let line = Some(line);
         let kernel_kills = kernel_kills();
-        let mut session = Self { child, line, heard, listener, patience, addons, inspection: None, kernel_kills };
+        let mut session =
+            Self { child, blender: None, line, heard, listener, patience, addons, inspection: None, kernel_kills };
         let ready = tokio::time::timeout(patience.start, session.await_ready(blender)).await;
         ready.unwrap_or_else(|_| {
             let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
             Err(session.give_up(Failure::new(Cause::Stalled, message)))
         })?;
-        tracing::info!(%blender, process = session.child.id(), "Blender started");
+        tracing::info!(%blender, process = session.blender(), "Blender started");
         Ok(session)
     }
 
@@ -172,7 +174,8 @@ impl Session {
         loop {
             let Some(line) = self.read_line().await else { return Err(self.bury().await) };
             match serde_json::from_str(&line) {
-                Ok(Event::Ready { protocol: PROTOCOL, blender }) => {
+                Ok(Event::Ready { protocol: PROTOCOL, blender, pid }) => {
+                    self.blender = Some(pid);
                     return asked.check_version(&blender).map_err(|failure| self.give_up(failure));
                 }
                 Ok(Event::Ready { protocol, .. }) => {
@@ -188,7 +191,7 @@ impl Session {
     /// Opens a scene, in place of the one before.
     pub async fn open(&mut self, scene: &SceneFolder, opening: Opening<'_>) -> Result<Opened, Failure> {
         let SceneFolder { root, entry, places, color_config: _ } = scene;
-        self.process().into_iter().for_each(forget_peak);
+        self.blender().into_iter().for_each(forget_peak);
         let Opening { options, inspection } = opening;
         let addons_folder = self.addons.take();
         let said =
@@ -257,7 +260,11 @@ impl Session {
     /// The process that leads its group.
     #[must_use]
     pub fn process(&self) -> Option<u32> {
-        self.child.id()
+        self.blender().and_then(machine::group_of)
+    }
+
+    fn blender(&self) -> Option<u32> {
+        self.blender.filter(|_| self.child.is_there())
     }
 
     /// The log, for others to read while Blender writes it.
@@ -327,7 +334,7 @@ impl Session {
 
     fn activity(&self) -> Activity {
         let gone = Activity { cpu_time_ms: 0, waits_for: WaitsFor::Anything };
-        self.child.id().and_then(activity).unwrap_or(gone)
+        self.blender().and_then(activity).unwrap_or(gone)
     }
 
     /// The next line of the driver's; `None` at the end. Nothing is lost when it is dropped while it waits.
@@ -375,11 +382,5 @@ impl Session {
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.kill();
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
+use clap::Parser;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, RulesetStatus, Scope, path_beneath_rules,
@@ -16,7 +19,8 @@ use rustix::process::{
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
-use super::{Inmate, Strength};
+use super::warden::{self, Duty};
+use super::{JAIL, Strength, WARDEN};
 
 /// What Landlock is asked for; an older kernel gives what it has.
 const ASKED: ABI = ABI::V6;
@@ -35,11 +39,55 @@ const NO_CAPABILITIES: CapabilitySets = CapabilitySets {
     inheritable: CapabilitySet::empty(),
 };
 
+/// What a jail is told on its command line.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true)]
+struct Inmate {
+    /// Who it ends with.
+    #[arg(long)]
+    parent: u32,
+    /// Say how strong the walls are, and start nothing.
+    #[arg(long)]
+    try_walls: bool,
+    /// Build no walls: only the rest.
+    #[arg(long)]
+    open: bool,
+    /// Be nobody's equal for processors and disks, and the first to be killed when memory runs out.
+    #[arg(long)]
+    humble: bool,
+    /// A file or folder that may be read, and run.
+    #[arg(long)]
+    read: Vec<PathBuf>,
+    /// A folder that may be written.
+    #[arg(long)]
+    write: Vec<PathBuf>,
+    /// A folder in which links may be made.
+    #[arg(long)]
+    link: Vec<PathBuf>,
+    /// The program and its arguments.
+    #[arg(last = true)]
+    program: Vec<OsString>,
+}
+
+/// Becomes a jail or a warden, if that is what the first word says.
+pub(super) fn enter(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let ended = match arguments.next()?.to_str()? {
+        JAIL => Inmate::try_parse_from(arguments)
+            .map_err(io::Error::other)
+            .and_then(|inmate| match become_program(&inmate)? {}),
+        WARDEN => Duty::try_parse_from(arguments).map_err(io::Error::other).and_then(|duty| warden::keep(&duty)),
+        _ => return None,
+    };
+    Some(ended.unwrap_or_else(|error| {
+        eprintln!("the jail: {error}");
+        ExitCode::FAILURE
+    }))
+}
+
 /// Shuts the doors and becomes the program.
-pub(super) fn become_program(inmate: &Inmate) -> io::Result<Infallible> {
-    end_with(inmate.parent)?;
-    let no_core = Rlimit { current: Some(0), maximum: Some(0) };
-    setrlimit(Resource::Core, no_core)?;
+fn become_program(inmate: &Inmate) -> io::Result<Infallible> {
+    end_with(inmate.parent, Signal::KILL)?;
+    leave_no_core()?;
     if inmate.humble {
         setpriority_process(None, HUMBLE)?;
         std::fs::write("/proc/self/oom_score_adj", KILL_FIRST)?;
@@ -56,11 +104,16 @@ pub(super) fn become_program(inmate: &Inmate) -> io::Result<Infallible> {
     Err(io::Error::new(error.kind(), format!("{}: {error}", program.to_string_lossy())))
 }
 
-/// Dies when the thread that started it does, unless that has happened already.
-fn end_with(parent: u32) -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
+/// Gets a signal when the thread that started it ends, unless that has happened already.
+pub(super) fn end_with(parent: u32, signal: Signal) -> io::Result<()> {
+    set_parent_process_death_signal(Some(signal))?;
     let actual = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
-    if actual == Some(parent) { Ok(()) } else { Err(io::Error::other("the agent that started this is gone")) }
+    if actual == Some(parent) { Ok(()) } else { Err(io::Error::other("whoever started this is gone")) }
+}
+
+/// What a process had in memory is a stranger's scene, and gigabytes.
+pub(super) fn leave_no_core() -> io::Result<()> {
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
 fn build_walls(inmate: &Inmate) -> io::Result<Strength> {

@@ -1,26 +1,31 @@
 //! The jail that Blender runs in: a scene is a stranger's file. Blender reads its own installation, fonts, drivers and the
 //! scenes of this machine, writes where it is told to, and has no network; it cannot signal or trace others, and leaves its
-//! process group no more than its jail. With its agent it ends.
+//! process group no more than its jail. With its agent it ends, and with it whatever it has started.
 //!
-//! The agent starts itself once more as `haywain-agent jail …`, which shuts the doors behind itself and becomes Blender: in a
-//! process of one thread that is safe to do, between fork and exec of the agent it would not be.
+//! The agent starts itself once more as `haywain-agent warden …`, which stays, and that starts `haywain-agent jail …`, which shuts the
+//! doors behind itself and becomes Blender: in a process of one thread that is safe to do, between fork and exec of the agent it
+//! would not be.
 
 pub mod leftovers;
 #[cfg(target_os = "linux")]
 mod linux;
 mod walls;
+#[cfg(target_os = "linux")]
+mod warden;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub use self::walls::{BLENDER, Belongings, Strength, Walls};
 
 /// The word that makes the agent's program a jail.
-pub const WORD: &str = "jail";
+const JAIL: &str = "jail";
+/// The word that makes it the warden of one.
+const WARDEN: &str = "warden";
 
 /// Whether Blender is put into a jail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -35,57 +40,14 @@ pub enum Sandbox {
     Off,
 }
 
-/// What a jail is told on its command line.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true)]
-struct Inmate {
-    /// Who it ends with.
-    #[arg(long)]
-    parent: u32,
-    /// Say how strong the walls are, and start nothing.
-    #[arg(long)]
-    try_walls: bool,
-    /// Build no walls: only the rest.
-    #[arg(long)]
-    open: bool,
-    /// Be nobody's equal for processors and disks, and the first to be killed when memory runs out.
-    #[arg(long)]
-    humble: bool,
-    /// A file or folder that may be read, and run.
-    #[arg(long)]
-    read: Vec<PathBuf>,
-    /// A folder that may be written.
-    #[arg(long)]
-    write: Vec<PathBuf>,
-    /// A folder in which links may be made.
-    #[arg(long)]
-    link: Vec<PathBuf>,
-    /// The program and its arguments.
-    #[arg(last = true)]
-    program: Vec<OsString>,
-}
-
-/// The inside of the jail: does not return unless it could not become the program.
+/// What the agent's program is when it is started as no agent: a jail, or the warden of one. `None` if it is neither.
 #[must_use]
-pub fn enter(arguments: impl Iterator<Item = OsString>) -> std::process::ExitCode {
-    let inmate = match Inmate::try_parse_from(arguments) {
-        Ok(inmate) => inmate,
-        Err(error) => return failed(&error),
-    };
+pub fn enter(arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     #[cfg(target_os = "linux")]
-    let become_program = linux::become_program(&inmate);
+    let code = linux::enter(arguments);
     #[cfg(not(target_os = "linux"))]
-    let become_program: std::io::Result<std::convert::Infallible> =
-        Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "there are jails on Linux only"));
-    match become_program {
-        Ok(never) => match never {},
-        Err(error) => failed(&error),
-    }
-}
-
-fn failed(error: &dyn std::fmt::Display) -> std::process::ExitCode {
-    eprintln!("the jail: {error}");
-    std::process::ExitCode::FAILURE
+    let code = arguments.take(0).next().map(|_| ExitCode::FAILURE);
+    code
 }
 
 /// How Blenders are started on this machine.
@@ -110,19 +72,21 @@ impl Jailer {
             return Ok(Strength::None);
         };
         let mut command = Command::new(program);
-        command.arg(WORD).arg("--parent").arg(std::process::id().to_string()).arg("--try-walls");
+        command.arg(JAIL).arg("--parent").arg(std::process::id().to_string()).arg("--try-walls");
         let said = command.output()?;
         let word = String::from_utf8_lossy(&said.stdout);
         Strength::from_word(word.trim())
             .ok_or_else(|| std::io::Error::other(String::from_utf8_lossy(&said.stderr).into_owned()))
     }
 
-    /// The program and the first arguments that start a program inside.
+    /// The program and the arguments that start a program inside, which ends with this process and carries its `mark`.
     #[must_use]
-    pub fn command(&self, program: &Path, walls: &Walls) -> (PathBuf, Vec<OsString>) {
-        let Some(jail) = &self.program else { return (program.to_owned(), Vec::new()) };
+    pub fn command(&self, program: &Path, walls: &Walls, mark: &str) -> (PathBuf, Vec<OsString>) {
+        let Some(own) = &self.program else { return (program.to_owned(), Vec::new()) };
         let mut arguments: Vec<OsString> =
-            [WORD, "--parent", &std::process::id().to_string(), "--humble"].map(OsString::from).into();
+            [WARDEN, "--parent", &std::process::id().to_string(), "--mark", mark, "--", "--humble"]
+                .map(OsString::from)
+                .into();
         if self.sandbox == Sandbox::Off {
             arguments.push("--open".into());
         }
@@ -130,6 +94,6 @@ impl Jailer {
             arguments.extend(paths.iter().flat_map(|path| [flag.into(), path.into()]));
         }
         arguments.extend(["--".into(), program.into()]);
-        (jail.clone(), arguments)
+        (own.clone(), arguments)
     }
 }
