@@ -14,7 +14,7 @@ use landlock::{
     RulesetCreatedAttr as _, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::process::{
-    Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setpriority_process, setrlimit,
+    Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setpriority_process, setrlimit,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
@@ -28,7 +28,15 @@ const ASKED: ABI = ABI::V6;
 const HUMBLE: i32 = 19;
 /// What the kernel adds, in thousandths of the machine's memory, when it looks for a process to kill: whatever its user has opened is
 /// worth more than a frame.
-const KILL_FIRST: &str = "900";
+const KILL_FIRST: i32 = 900;
+/// Where a process says that of itself.
+const KILL_ME: &str = "/proc/self/oom_score_adj";
+/// The most that a process may have of something, from now on. More than a frame needs, and less than a machine is worth: one file (a runaway
+/// one would fill the disk), and a way back from the lowest priority, or to real time, which desktops give to their users. Not among
+/// them: processes and threads, which the kernel counts by user, so that Blender would fail for what its user has opened besides, or
+/// other containers (systemd's `TasksMax=` counts by service); addresses, of which drivers of GPUs reserve terabytes; processor time,
+/// of which a warm Blender has no fixed share; and open files, which only cost whoever has them.
+const BOUNDS: [(Resource, u64); 3] = [(Resource::Fsize, 64 << 30), (Resource::Nice, 0), (Resource::Rtprio, 0)];
 /// The bit of the calls of the x32 interface, by which each would be there a second time.
 const X32: i64 = 0x4000_0000;
 
@@ -90,7 +98,8 @@ fn become_program(inmate: &Inmate) -> io::Result<Infallible> {
     leave_no_core()?;
     if inmate.humble {
         setpriority_process(None, HUMBLE)?;
-        std::fs::write("/proc/self/oom_score_adj", KILL_FIRST)?;
+        offer_to_be_killed();
+        BOUNDS.into_iter().try_for_each(|(resource, most)| bound(resource, most))?;
     }
     if !inmate.open {
         let strength = build_walls(inmate)?;
@@ -113,7 +122,24 @@ pub(super) fn end_with(parent: u32, signal: Signal) -> io::Result<()> {
 
 /// What a process had in memory is a stranger's scene, and gigabytes.
 pub(super) fn leave_no_core() -> io::Result<()> {
-    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+    bound(Resource::Core, 0)
+}
+
+/// From now on the process may have no more than that of something, if it was not bound tighter.
+fn bound(resource: Resource, most: u64) -> io::Result<()> {
+    let Rlimit { current, maximum } = getrlimit(resource);
+    let at_most = |now: Option<u64>| Some(now.map_or(most, |now| now.min(most)));
+    Ok(setrlimit(resource, Rlimit { current: at_most(current), maximum: at_most(maximum) })?)
+}
+
+/// The kernel is to take this process before others when memory runs out. Whoever has started the agent may have offered more already,
+/// as Kubernetes does, and only root could take that back.
+fn offer_to_be_killed() {
+    let offered = std::fs::read_to_string(KILL_ME).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if offered.is_none_or(|offered| offered < KILL_FIRST) {
+        // It is a courtesy: no reason not to render.
+        let _ = std::fs::write(KILL_ME, KILL_FIRST.to_string());
+    }
 }
 
 fn build_walls(inmate: &Inmate) -> io::Result<Strength> {
@@ -146,7 +172,8 @@ fn restrict_files(inmate: &Inmate) -> Result<RulesetStatus, landlock::RulesetErr
     Ok(restricted.ruleset)
 }
 
-/// Calls that fail: new sockets of any kind (pairs are no way out), leaving the process group, and looking into others.
+/// Calls that fail: new sockets of any kind (pairs are no way out), leaving the process group, looking into others, and what the kernel
+/// keeps when whoever has made it is gone.
 fn denied_calls() -> io::Result<BpfProgram> {
     let denied = [
         libc::SYS_socket,
@@ -163,6 +190,10 @@ fn denied_calls() -> io::Result<BpfProgram> {
         libc::SYS_bpf,
         libc::SYS_perf_event_open,
         libc::SYS_userfaultfd,
+        libc::SYS_shmget,
+        libc::SYS_semget,
+        libc::SYS_msgget,
+        libc::SYS_mq_open,
         libc::SYS_add_key,
         libc::SYS_keyctl,
         libc::SYS_request_key,

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use clap::Parser;
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, set_child_subreaper, waitpid,
+    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, set_child_subreaper, wait,
 };
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::signal::unix::{SignalKind, signal};
@@ -81,7 +81,7 @@ impl Wards {
     /// Takes note of all that have ended. Whether anybody is left.
     fn reap(&mut self) -> io::Result<bool> {
         loop {
-            match waitpid(None, WaitOptions::NOHANG) {
+            match wait(WaitOptions::NOHANG) {
                 Ok(Some((process, status))) if process == self.blender => self.status = Some(status),
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(true),

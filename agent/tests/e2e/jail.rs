@@ -17,9 +17,9 @@ fn hostile() -> std::path::PathBuf {
     made_by("hostile").join("hostile.blend")
 }
 
-/// The processes that carry the mark of an agent's folder.
-fn marked(farm: &Farm, agent: &str) -> Vec<u64> {
-    system::processes_with(&format!("HAYWAIN_AGENT_FOLDER={}", farm.folder().join(agent).display()))
+/// What an agent has started, whatever has become of it: all of it works in the agent's data folder.
+fn started_by(farm: &Farm, agent: &str) -> Vec<u64> {
+    system::processes_in(&farm.folder().join(agent))
 }
 
 /// Whether this kernel can build all of the walls; where it cannot, a test says so past libtest's capture and proves nothing.
@@ -49,43 +49,43 @@ fn a_hostile_scene_gets_nowhere_and_leaves_nothing() {
         let flags = ["--slots", "1", "--allow-scripts", "--sandbox", "require"];
         let mut agent = farm.agent_with("careful", &blenders::path(kind), &flags);
         agent.wait_for_log("Blender runs in a sandbox");
-        // What it may: start a child, which is stopped with it, and write into a home that is its own.
+        // What it may: start children, and write into a home that is its own.
         let got = file_name(&farm, &farm.render(&json!({"frames": "1", "scripts": true})));
-        assert_eq!(got, "got-fork-home_0001.png", "{kind:?}");
-        // A job without scripts runs none, and has a Blender of its own: that with the child is ended.
-        let before = marked(&farm, "careful");
-        let got = file_name(&farm, &farm.render(&json!({"frames": "1"})));
-        assert_eq!(got, "shot_0001.png", "{kind:?}");
-        wait("the end of what the hostile Blender had started", || {
-            before.iter().all(|process| !system::is_running(*process)).then_some(())
-        });
+        assert_eq!(got, "got-fork-bare-home_0001.png", "{kind:?}");
+        nothing_outlives_the_session(&farm, &agent, "careful");
         agent.kill();
-        wait("the end of Blender", || marked(&farm, "careful").is_empty().then_some(()));
+        wait("the end of Blender", || started_by(&farm, "careful").is_empty().then_some(()));
     }
 }
 
-#[test]
-fn without_walls_the_same_scene_goes_far() {
-    let farm = Farm::start(&hostile());
-    let flags = ["--slots", "1", "--allow-scripts", "--sandbox", "off"];
-    let agent = farm.agent_with("open", &blenders::path(Kind::Program), &flags);
-    let got = file_name(&farm, &farm.render(&json!({"frames": "1", "scripts": true})));
-    assert!(got.starts_with("got-passwd-secrets-"), "or the test above proves nothing: {got}");
-    agent.wait_for_log("Blender can do here what this agent's user can");
+/// A job without scripts runs none, and has a Blender of its own: that of the job before is ended, with all that it has started.
+fn nothing_outlives_the_session(farm: &Farm, agent: &Process, name: &str) {
+    let before = started_by(farm, name);
+    // The warden, Blender, two orphans and a shell with its child, at the least.
+    assert!(before.len() >= 6, "{before:?}");
+    assert_eq!(file_name(farm, &farm.render(&json!({"frames": "1"}))), "shot_0001.png");
+    wait("the end of all that the hostile Blender had started", || {
+        before.iter().all(|process| !system::is_running(*process)).then_some(())
+    });
+    let warden = wait("the agent without zombies", || match *system::children_of(agent.id()) {
+        [warden] => Some(warden),
+        _ => None,
+    });
+    assert_eq!(system::children_of(warden).len(), 1, "Blender, and nothing else");
 }
 
 #[test]
-fn what_a_killed_agent_leaves_is_ended_by_its_next_life() {
+fn without_walls_the_same_scene_goes_far_and_still_leaves_nothing() {
     let farm = Farm::start(&hostile());
-    let start =
-        || -> Process { farm.agent_with("one", &blenders::path(Kind::Program), &["--slots", "1", "--allow-scripts"]) };
-    let mut first = start();
-    file_name(&farm, &farm.render(&json!({"frames": "1", "scripts": true})));
-    assert!(!marked(&farm, "one").is_empty());
-    first.kill();
-    // Blender ends with the agent; what Blender has started has nobody to end with.
-    wait("orphans alone", || (marked(&farm, "one").len() == 2).then_some(()));
-    let next = start();
-    next.wait_for_log("an earlier life of this agent has left processes: ended");
-    wait("the end of the orphans", || marked(&farm, "one").is_empty().then_some(()));
+    let flags = ["--slots", "1", "--allow-scripts", "--sandbox", "off"];
+    let mut agent = farm.agent_with("open", &blenders::path(Kind::Program), &flags);
+    let attack = json!({"frames": "1", "scripts": true});
+    let got = file_name(&farm, &farm.render(&attack));
+    assert!(got.starts_with("got-passwd-secrets-"), "or the test above proves nothing: {got}");
+    assert!(got.ends_with("-signal-mutiny-memory-session-fork-bare-home_0001.png"), "{got}");
+    agent.wait_for_log("Blender can do here what this agent's user can");
+    nothing_outlives_the_session(&farm, &agent, "open");
+    file_name(&farm, &farm.render(&attack));
+    agent.kill();
+    wait("the end of all that the agent had started", || started_by(&farm, "open").is_empty().then_some(()));
 }

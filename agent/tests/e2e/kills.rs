@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::blenders::{self, Kind};
 use crate::farm::{Farm, wait};
-use crate::system::{is_running, processes_with};
+use crate::system::{is_running, processes_in};
 
 /// What a life is waited for before it ends.
 const MOMENTS: [&str; 4] = ["batch received", "Blender started", "scene opened", "frame rendered"];
@@ -33,7 +33,6 @@ fn of_a_killed_life_nothing_is_left_after_the_next_start() {
     let farm = Farm::start(&blenders::scene("half_a_second"));
     let path = farm.render(&json!({"from": 1, "to": 100_000, "batchSize": 4}));
     let data_dir = farm.folder().join("one");
-    let mark = format!("HAYWAIN_AGENT_FOLDER={}", data_dir.display());
     let next_life = || {
         let birth = farm.folder().join("birth");
         fs::write(&birth, "").unwrap();
@@ -48,7 +47,7 @@ fn of_a_killed_life_nothing_is_left_after_the_next_start() {
         let blenders: Vec<_> = started.iter().map(|line| line["process"].as_u64().unwrap()).collect();
         agent.kill();
         wait("the end of its Blenders", || blenders.iter().all(|blender| !is_running(*blender)).then_some(()));
-        wait("the end of all that it started", || processes_with(&mark).is_empty().then_some(()));
+        wait("the end of all that it started", || processes_in(&data_dir).is_empty().then_some(()));
     }
     let (mut agent, born) = next_life();
     agent.wait_for_log("frame rendered");
@@ -56,5 +55,5 @@ fn of_a_killed_life_nothing_is_left_after_the_next_start() {
     assert_eq!(farm.control(&path, "cancel").0, 200);
     assert_eq!(farm.job(&path).state, JobState::Cancelled);
     assert_eq!(agent.terminate(), Some(0));
-    assert_eq!(processes_with(&mark), Vec::<u64>::new());
+    assert_eq!(processes_in(&data_dir), Vec::<u64>::new());
 }

@@ -13,7 +13,7 @@ from make import basic_scene, save
 
 # What it got away with comes out as the name of the frame's file.
 ATTACK = '''
-import os, socket, subprocess, sys, tempfile
+import ctypes, os, socket, subprocess, sys, tempfile
 import bpy
 
 done = []
@@ -29,7 +29,12 @@ def write(path):
     with open(path, "w") as file:
         file.write("here")
 
-agent = os.getppid()
+def parent(process):
+    with open(f"/proc/{process}/stat") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[1])
+
+warden = os.getppid()
+agent = parent(warden)
 attempt("passwd", lambda: open("/etc/passwd").read())
 attempt("secrets", lambda: open(f"/proc/{agent}/environ").read(1)[0])
 attempt("root", lambda: write("/haywain-was-here"))
@@ -42,13 +47,27 @@ attempt("tcp", lambda: socket.socket(socket.AF_INET))
 attempt("udp", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)))
 attempt("unix", lambda: socket.socket(socket.AF_UNIX))
 attempt("signal", lambda: os.kill(agent, 0))
-attempt("session", lambda: os.setsid())
+attempt("mutiny", lambda: os.kill(warden, 0))
 
-def outlive():
-    subprocess.Popen(["/bin/sh", "-c", "sleep 1000; true"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                     stderr=subprocess.DEVNULL)
+# What the kernel keeps for nobody in particular, until the machine is started anew.
+libc = ctypes.CDLL(None, use_errno=True)
 
-attempt("fork", outlive)
+def leave_memory():
+    memory = libc.shmget(0, 4096, 0o1600)
+    if memory < 0:
+        raise OSError(ctypes.get_errno(), "shmget")
+    libc.shmctl(memory, 0, None)
+
+attempt("memory", leave_memory)
+
+def outlive(command, **how):
+    subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                     stderr=subprocess.DEVNULL, **how)
+
+# By a parent that is gone at once, without an environment, in a session of its own.
+attempt("session", lambda: outlive("sleep 1000 &", env={}, start_new_session=True))
+attempt("fork", lambda: outlive("sleep 1000; true"))
+attempt("bare", lambda: outlive("sleep 1000 &", env={}))
 # What is its own it may have.
 attempt("home", lambda: write(os.path.join(os.path.expanduser("~"), "notes")))
 bpy.context.scene.render.filepath = "//got-" + "-".join(done) + "_"
