@@ -69,7 +69,10 @@ pub enum Ended {
 pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
     let mut known = Known::read(folder.path());
-    let mut blenders = find::blenders(&settings.blender, &mut known).await?;
+    let Some(blenders) = signals.or(find::blenders(&settings.blender, &mut known)).await else {
+        return Ok(Ended::InOrder);
+    };
+    let mut blenders = blenders?;
     let left = leftovers::end_all_of(folder.path()).context("looking for what an earlier life has left")?;
     if left > 0 {
         tracing::warn!(processes = left, "an earlier life of this agent has left processes: ended");
@@ -77,6 +80,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let jailer = jailer(settings.sandbox)?;
     let tasks = TaskTracker::new();
     let mut machine = Machine::new().context("looking at the machine")?;
+    machine::warn_of_unseen_bounds();
     let mut facts = machine.facts();
     let limits = memory_limits(settings, facts.memory_bytes)?;
     let look = SystemLook::new().context("looking at the machine's memory")?;
@@ -92,7 +96,9 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         gpus: &gpus::and_drivers(&facts.gpus),
         tasks: &tasks,
     };
-    probe::find_out(&mut blenders, &mut known, laboratory).await;
+    if signals.or(probe::find_out(&mut blenders, &mut known, laboratory)).await.is_none() {
+        return Ok(Ended::InOrder);
+    }
     let blender_facts: Vec<_> = blenders.iter().map(|blender| blender.facts.clone()).collect();
     let gpus = equipment::gpus(&blender_facts);
     let (processors, cores) = (machine.processors(), facts.logical_cores);
@@ -422,9 +428,8 @@ async fn identity_once_there_is_room(
             }
             Err(error) => return Err(error).context("the agent's identity, in its data folder"),
         }
-        tokio::select! {
-            () = signals.next() => return Ok(None),
-            () = tokio::time::sleep(UNTIL_ROOM) => {}
+        if signals.or(tokio::time::sleep(UNTIL_ROOM)).await.is_none() {
+            return Ok(None);
         }
     }
 }

@@ -96,6 +96,32 @@ pub(crate) fn available_bytes(system: &mut System) -> u64 {
     system.available_memory().min(of_group)
 }
 
+/// Where the kernel's control groups are.
+#[cfg(target_os = "linux")]
+const GROUPS: &str = "/sys/fs/cgroup";
+
+/// Says so when the kernel has control groups and does not show them here: what bounds this process may be less than the machine has.
+#[cfg(target_os = "linux")]
+pub fn warn_of_unseen_bounds() {
+    if !shows_bounds(Path::new(GROUPS)) {
+        tracing::warn!(
+            folder = GROUPS,
+            "bounds of memory cannot be read here: the whole machine's is taken to be there. If this container or service has less, say \
+             how much by --max-memory"
+        );
+    }
+}
+
+/// Says so when the kernel does not show what bounds this process: there are no control groups on this system.
+#[cfg(not(target_os = "linux"))]
+pub const fn warn_of_unseen_bounds() {}
+
+/// Whether bounds of control groups could be read below that folder, by either of the kernel's two ways to show them.
+#[cfg(target_os = "linux")]
+fn shows_bounds(groups: &Path) -> bool {
+    ["cgroup.controllers", "memory/memory.limit_in_bytes"].iter().any(|file| std::fs::read(groups.join(file)).is_ok())
+}
+
 /// The bounds of the control group that this process belongs to, if it has any.
 fn group_limits(system: &mut System) -> Option<sysinfo::CGroupLimits> {
     let own = Pid::from_u32(std::process::id());
@@ -190,6 +216,20 @@ mod tests {
         assert!(facts.logical_cores >= 1);
         assert!(facts.memory_bytes >= sample.memory_available_bytes && sample.memory_available_bytes > 0);
         assert!(activity(std::process::id()).is_some());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn it_is_seen_whether_bounds_are_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let groups = folder.path();
+        assert!(!shows_bounds(groups) && !shows_bounds(&groups.join("nowhere")));
+        std::fs::create_dir(groups.join("memory")).unwrap();
+        std::fs::write(groups.join("memory/memory.limit_in_bytes"), "1").unwrap();
+        assert!(shows_bounds(groups));
+        std::fs::remove_dir_all(groups.join("memory")).unwrap();
+        std::fs::write(groups.join("cgroup.controllers"), "memory").unwrap();
+        assert!(shows_bounds(groups));
     }
 
     #[test]

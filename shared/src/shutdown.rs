@@ -48,3 +48,13 @@ impl Signals {
         }
     }
 }
+
+impl Signals {
+    /// What comes of `work`, or `None` when a signal comes before: the work is dropped then.
+    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            () = self.next() => None,
+            done = work => Some(done),
+        }
+    }
+}

@@ -66,12 +66,15 @@ impl Started {
         self.child.wait().await
     }
 
-    /// Kills it, and does not wait.
+    /// Kills it, and does not wait: by its warden, which could end nobody if it were killed itself.
+    #[cfg(target_os = "linux")]
     pub(super) fn start_kill(&mut self) -> io::Result<()> {
-        // A warden that is killed itself could end nobody.
-        #[cfg(target_os = "linux")]
-        return if self.is_there() { self.child.signal(libc::SIGTERM) } else { Ok(()) };
-        #[cfg(not(target_os = "linux"))]
+        if self.is_there() { self.child.signal(libc::SIGTERM) } else { Ok(()) }
+    }
+
+    /// Kills it, and does not wait.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn start_kill(&mut self) -> io::Result<()> {
         self.child.start_kill()
     }
 }

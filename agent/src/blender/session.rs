@@ -38,11 +38,13 @@ pub struct Patience {
     pub start: Duration,
     /// Without progress, output or use of a processor, while it opens a scene.
     pub open: Duration,
+    /// To open a scene, whatever it does meanwhile: Python in it may never end. A job's limit for frames says nothing of that.
+    pub open_in_all: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { start: Duration::from_mins(2), open: Duration::from_mins(10) }
+        Self { start: Duration::from_mins(2), open: Duration::from_mins(10), open_in_all: Duration::from_hours(1) }
     }
 }
 
@@ -199,8 +201,17 @@ impl Session {
         let said = self.say(&said).await;
         self.addons = addons_folder;
         said?;
-        let waiting = Waiting { until: None, stall: Some(self.patience.open) };
         self.inspection = None;
+        let limit = self.patience.open_in_all;
+        let opened = tokio::time::timeout(limit, self.await_opened(options)).await;
+        opened.unwrap_or_else(|_| {
+            let message = format!("the scene was not open after {} s: has it Python without an end?", limit.as_secs());
+            Err(self.give_up(Failure::new(Cause::TimedOut, message)))
+        })
+    }
+
+    async fn await_opened(&mut self, options: &RenderOptions) -> Result<Opened, Failure> {
+        let waiting = Waiting { until: None, stall: Some(self.patience.open) };
         loop {
             match self.next_event(waiting, &mut |_| {}).await? {
                 Event::Inspected { inspection } => self.inspection = Some(inspection),

@@ -77,8 +77,10 @@ struct Inmate {
     program: Vec<OsString>,
 }
 
-/// Becomes a jail or a warden, if that is what the first word says.
-pub(super) fn enter(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+/// What the agent's program is when it is started as no agent: a jail, which becomes Blender, or the warden of one. `None` if it is
+/// neither.
+#[must_use]
+pub fn enter(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let ended = match arguments.next()?.to_str()? {
         JAIL => Inmate::try_parse_from(arguments)
             .map_err(io::Error::other)

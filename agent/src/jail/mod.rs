@@ -15,11 +15,13 @@ mod warden;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+#[cfg(target_os = "linux")]
+pub use self::linux::enter;
 pub use self::walls::{BLENDER, Belongings, Strength, Walls};
 
 /// The word that makes the agent's program a jail.
@@ -40,14 +42,11 @@ pub enum Sandbox {
     Off,
 }
 
-/// What the agent's program is when it is started as no agent: a jail, or the warden of one. `None` if it is neither.
+/// What the agent's program is when it is started as no agent: on this system nothing.
+#[cfg(not(target_os = "linux"))]
 #[must_use]
-pub fn enter(arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    #[cfg(target_os = "linux")]
-    let code = linux::enter(arguments);
-    #[cfg(not(target_os = "linux"))]
-    let code = arguments.take(0).next().map(|_| ExitCode::FAILURE);
-    code
+pub fn enter(_arguments: impl Iterator<Item = OsString>) -> Option<std::process::ExitCode> {
+    None
 }
 
 /// How Blenders are started on this machine.

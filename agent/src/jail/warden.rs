@@ -3,6 +3,7 @@
 //! gone, it ends all of them, reaps them, and ends as Blender has.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, set_child_subreaper, wait,
 };
+use rustix::stdio::{dup2_stdin, dup2_stdout};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,6 +56,10 @@ async fn watch(duty: &Duty) -> io::Result<WaitStatus> {
     let mut jail = Command::new(OWN_PROGRAM);
     jail.args([JAIL, "--parent", &std::process::id().to_string()]).args(&duty.jail);
     let blender = jail.env(MARK, &duty.mark).process_group(0).spawn()?;
+    // Blender's line is its own: that it has closed it must be seen at the other end.
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&nothing)?;
+    dup2_stdout(&nothing)?;
     let mut wards = Wards { blender: Pid::from_child(&blender), status: None };
     while wards.reap()? && wards.status.is_none() {
         tokio::select! {

@@ -1,5 +1,7 @@
 //! What people do to a farm while it works: cancel, drain, stop, let it leave by itself.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use haywain_shared::job::JobState;
@@ -7,10 +9,27 @@ use serde_json::json;
 
 use crate::blenders::{self, Kind};
 use crate::farm::{Farm, pictures, wait};
-use crate::system::is_running;
+use crate::system::{is_running, processes_in};
 
 /// Longer than a heartbeat and what a heartbeat may be late by, far shorter than the frame in work.
 const ONE_HEARTBEAT: Duration = Duration::from_secs(7);
+
+#[test]
+fn who_is_told_to_leave_while_it_tries_its_blenders_does_not_wait_for_them() {
+    let farm = Farm::start(&blenders::scene("basic"));
+    let folder = tempfile::tempdir().unwrap();
+    let blender = folder.path().join("blender");
+    let script = "#!/bin/sh\n[ \"$1\" = --version ] && echo Blender 3.4.1 && exit\nexec sleep 1000\n";
+    fs::write(&blender, script).unwrap();
+    fs::set_permissions(&blender, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut agent = farm.agent("one", &blender, 1);
+    agent.wait_for_log("finding out what it can do on this machine");
+    let data_dir = farm.folder().join("one");
+    wait("a Blender that says nothing", || (processes_in(&data_dir).len() == 2).then_some(()));
+    assert_eq!(agent.terminate(), Some(0));
+    assert_eq!(agent.logged("what it can do could not be found out").len(), 0, "it has waited until that was over");
+    wait("the end of Blender", || processes_in(&data_dir).is_empty().then_some(()));
+}
 
 #[test]
 fn cancelling_a_job_stops_blender_within_a_heartbeat() {

@@ -77,10 +77,6 @@ fn a_scene_that_takes_more_than_the_limit_ends_alone() {
     let agent = farm.agent_with("one", &blenders::path(Kind::Program), &flags);
     let light = farm.render(&json!({"from": 1, "to": 24}));
     farm.wait_for(&light, "a light frame", |job| job.counts.done >= 1);
-    let process = agent.wait_for_log("Blender started")["process"].as_u64().unwrap();
-    let wish = fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap();
-    assert_eq!(wish.trim(), "900", "the kernel would take others before it");
-
     let greedy = farm.give_blend(&blenders::scene("greedy"));
     let greed = farm.render(&json!({"frames": "11", "scene": greedy, "maxAttempts": 1, "priority": 10}));
     let attempt = failed_attempt(&farm, &greed);
@@ -102,6 +98,42 @@ fn a_scene_that_takes_more_than_the_limit_ends_alone() {
     assert_eq!(modest.state, JobState::Completed, "{modest:?}");
     assert_eq!(agent.wait_for_log("session without work ended")["why"], "another scene needs its memory");
     assert!(system::is_running(agent.id()));
+}
+
+/// How a running Blender stands in the kernel's books.
+#[test]
+fn blender_takes_the_lowest_place_and_its_bounds_with_it() {
+    // As in a container whose manager lets it be killed before all others.
+    let offered = |command: &mut Command, score: &str| {
+        command.args(["-c", "echo $0 > /proc/self/oom_score_adj && exec \"$@\"", score]);
+        command.arg(env!("CARGO_BIN_EXE_haywain-agent"));
+    };
+    let farm = Farm::start(&blenders::scene("half_a_second"));
+    farm.render(&json!({"from": 1, "to": 1000}));
+    for (name, before, after) in [("usual", "0", "900"), ("offered", "1000", "1000")] {
+        let mut command = Command::new("sh");
+        offered(&mut command, before);
+        let agent = farm.agent_by(command, name, &blenders::path(Kind::Program), &["--slots", "1"]);
+        let blender = agent.wait_for_log("Blender started")["process"].as_u64().unwrap();
+        let of_blender = |file: &str| fs::read_to_string(format!("/proc/{blender}/{file}")).unwrap();
+        assert_eq!(of_blender("oom_score_adj").trim(), after, "{name}");
+        let stat = of_blender("stat");
+        assert_eq!(stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(16), Some("19"), "its niceness");
+        // The kernel takes the disk's priority from the niceness as long as none is set.
+        let disk = Command::new("ionice").args(["-p", &blender.to_string()]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&disk.stdout).trim(), "none: prio 0");
+        let limits = of_blender("limits");
+        let bounds = [
+            ("Max core file size", "0"),
+            ("Max file size", "68719476736"),
+            ("Max nice priority", "0"),
+            ("Max realtime priority", "0"),
+        ];
+        for (what, most) in bounds {
+            let line = limits.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+            assert_eq!(line.split_ascii_whitespace().take(2).collect::<Vec<_>>(), [most, most], "{what}");
+        }
+    }
 }
 
 #[test]

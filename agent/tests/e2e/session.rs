@@ -220,12 +220,13 @@ pub(crate) fn broken_blender(folder: &TempDir, script: &str) -> Blender {
     }
 }
 
-const READY: &str = r#"echo '{"event":"ready","protocol":1,"blender":"0"}'"#;
+const READY: &str = r#"echo "{\"event\":\"ready\",\"protocol\":1,\"blender\":\"0\",\"pid\":$$}""#;
 const OPENED: &str = r#"read -r line; echo '{"event":"opened","engine":"X","formats":["PNG"],"notes":[],"faults":[]}'"#;
 
 async fn failure_of(script: &str) -> Failure {
     let folder = tempfile::tempdir().unwrap();
-    let patience = Patience { start: Duration::from_secs(1), open: Duration::from_secs(2) };
+    let seconds = Duration::from_secs;
+    let patience = Patience { start: seconds(1), open: seconds(2), open_in_all: seconds(4) };
     let blender = broken_blender(&folder, script);
     let tasks = TaskTracker::new();
     let attempt = async {
@@ -245,8 +246,9 @@ async fn whatever_blender_does_ends_in_an_answer_with_a_cause() {
         ("exit 1".to_owned(), Cause::Crashed, "exit status: 1"),
         ("echo 'wrong glibc' >&2; exit 127".to_owned(), Cause::Crashed, "wrong glibc"),
         ("sleep 1000".to_owned(), Cause::Stalled, "did not get ready within 1 s"),
-        (r#"echo '{"event":"ready","protocol":99,"blender":"0"}'; sleep 1000"#.to_owned(), Cause::Crashed, "version 99"),
+        (r#"echo '{"event":"ready","protocol":99,"blender":"0","pid":1}'; sleep 1000"#.to_owned(), Cause::Crashed, "version 99"),
         (format!("{READY}; sleep 1000"), Cause::Stalled, "did nothing for 2 s"),
+        (format!("{READY}; read -r line; while sleep 1; do echo tick >&2; done"), Cause::TimedOut, "not open after 4 s"),
         (format!("{READY}; {OPENED}; read -r line; sleep 1000"), Cause::Stalled, "did nothing for 2 s"),
         (format!("{READY}; {OPENED}; read -r line; kill -SEGV $$"), Cause::Crashed, "signal: 11"),
         (format!("{READY}; {OPENED}; read -r line; echo gibberish; sleep 1000"), Cause::Crashed, "gibberish"),
@@ -263,7 +265,7 @@ async fn whatever_blender_does_ends_in_an_answer_with_a_cause() {
 #[tokio::test]
 async fn a_quiet_blender_that_is_at_work_is_not_taken_for_stalled() {
     let folder = tempfile::tempdir().unwrap();
-    let patience = Patience { start: Duration::from_secs(10), open: Duration::from_secs(1) };
+    let patience = Patience { start: Duration::from_secs(10), open: Duration::from_secs(1), ..Patience::default() };
     let rendered = r#"{"event":"rendered","frame":1,"files":[],"renderMs":1,"peakMemoryBytes":null}"#;
     // Its standard input stays the shell's: the loop runs in the shell's place.
     let busy = format!(
