@@ -69,25 +69,18 @@ pub enum Ended {
 pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> anyhow::Result<Ended> {
     let folder = OwnFolder::take(data_dir)?;
     let mut known = Known::read(folder.path());
-    let Some(blenders) = signals.or(find::blenders(&settings.blender, &mut known)).await else {
+    let Some(mut blenders) = signals.or(find::blenders(&settings.blender, &mut known)).await.transpose()? else {
         return Ok(Ended::InOrder);
     };
-    let mut blenders = blenders?;
-    let left = leftovers::end_all_of(folder.path()).context("looking for what an earlier life has left")?;
-    if left > 0 {
-        tracing::warn!(processes = left, "an earlier life of this agent has left processes: ended");
-    }
+    clear_away(folder.path())?;
     let jailer = jailer(settings.sandbox)?;
     let tasks = TaskTracker::new();
     let mut machine = Machine::new().context("looking at the machine")?;
-    machine::warn_of_unseen_bounds();
     let mut facts = machine.facts();
     let limits = memory_limits(settings, facts.memory_bytes)?;
     let look = SystemLook::new().context("looking at the machine's memory")?;
     let memory = Memory::new(limits, look, Learnt::read(folder.path()));
     facts.memory_bytes = facts.memory_bytes.min(limits.max_bytes.unwrap_or(u64::MAX));
-    // What an earlier life had in work is of no use, and the disk may be full.
-    empty(&folder.path().join(WORK)).context("the folder for frames in work")?;
     let enrolment = identity::enrolment(folder.path(), settings.token_file.as_deref())?;
     let laboratory = Laboratory {
         jailer: &jailer,
@@ -219,8 +212,20 @@ fn jailer(sandbox: Sandbox) -> anyhow::Result<Jailer> {
     Ok(jailer)
 }
 
+/// Ends what an earlier life has left, and removes what it had in work: that is of no use, and the disk may be full.
+fn clear_away(folder: &Path) -> anyhow::Result<()> {
+    let left = leftovers::end_all_of(folder).context("looking for what an earlier life has left")?;
+    if left > 0 {
+        tracing::warn!(processes = left, "an earlier life of this agent has left processes: ended");
+    }
+    empty(&folder.join(WORK)).context("the folder for frames in work")
+}
+
 /// The memory that Blenders may have here.
 fn memory_limits(settings: &Settings, machine_bytes: u64) -> anyhow::Result<Limits> {
+    if settings.max_memory.is_none() {
+        machine::warn_of_unseen_bounds();
+    }
     let bytes = |size: Option<Size>| size.map(|size| size.bytes);
     let limits = Limits::on_machine(machine_bytes, bytes(settings.max_memory), bytes(settings.reserve_memory));
     let most_bytes = limits.room_bytes(machine_bytes, &[]);

@@ -47,16 +47,13 @@ pub fn end_all_of(folder: &Path) -> io::Result<usize> {
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::process::ExitStatusExt as _;
-    use std::process::{Child, Command};
+    use std::process::Command;
 
     use super::*;
 
-    fn marked(mark: &str) -> Child {
-        Command::new("sleep").arg("60").env(MARK, mark).spawn().unwrap()
-    }
-
     #[test]
     fn what_has_the_folder_s_mark_is_ended_and_nothing_else() {
+        let marked = |mark: &str| Command::new("sleep").arg("60").env(MARK, mark).spawn().unwrap();
         let [own, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         assert_eq!(end_all_of(own.path()).unwrap(), 0, "nobody has been marked yet");
         let mark = mark_of(own.path()).unwrap();
