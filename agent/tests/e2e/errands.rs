@@ -41,7 +41,7 @@ fn who_looks_at_a_scene_may_be_sent_home_and_another_one_looks() {
     let farm = Farm::start(&blenders::scene("basic"));
     let (real, slow) = (blenders::path(Kind::Program), farm.folder().join("slow-blender"));
     // It says its version, gets ready, and never opens anything.
-    let ready = r#"{"event":"ready","protocol":1,"blender":"0"}"#;
+    let ready = r#"{"event":"ready","protocol":1,"blender":"0","pid":'$$'}"#;
     let script = format!(
         "#!/bin/sh\ncase \"$*\" in *--python*) echo '{ready}'; exec sleep 1000;; esac\nexec '{}' \"$@\"\n",
         real.display()
@@ -56,7 +56,7 @@ fn who_looks_at_a_scene_may_be_sent_home_and_another_one_looks() {
     });
     let blender = agent.wait_for_log("Blender started")["process"].as_u64().unwrap();
     assert_eq!(agent.terminate(), Some(0));
-    assert!(!is_running(blender));
+    wait("the end of Blender", || (!is_running(blender)).then_some(()));
     assert!(matches!(farm.ask_about(scene), InspectionStanding::Asked { agent: None, .. }));
     let _other = farm.agent("two", &real, 1);
     assert!(matches!(found(&farm, scene), InspectionStanding::Known { .. }));
