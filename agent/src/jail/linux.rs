@@ -79,7 +79,8 @@ fn restrict_files(inmate: &Inmate) -> Result<RulesetStatus, landlock::RulesetErr
     let all = AccessFs::from_all(ASKED);
     // No links out of the folder, and nothing that whoever reads it would hang on, or run.
     let odd = AccessFs::MakeSym | AccessFs::MakeFifo | AccessFs::MakeSock | AccessFs::MakeChar | AccessFs::MakeBlock;
-    let write = all & !(odd | AccessFs::Execute);
+    // Nothing moves from one folder into another, either: what was made where links may be would be where they may not.
+    let write = all & !(odd | AccessFs::Execute | AccessFs::Refer);
     let restricted = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(all)?

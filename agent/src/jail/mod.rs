@@ -17,7 +17,7 @@ use std::process::Command;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use self::walls::{BLENDER, Belongings, Strength, Walls};
+pub use self::walls::{BLENDER, Belongings, FRAMES, Strength, Walls};
 
 /// The word that makes the agent's program a jail.
 pub const WORD: &str = "jail";
