@@ -56,7 +56,8 @@ fn check_file(folder: &Path, file: &RenderedFile) -> Result<(OutputFile, Picture
     if size_bytes == 0 {
         return Err(not_an_image("the file is empty".to_owned()));
     }
-    let picture = Picture::of(opened, name.as_str().as_ref()).map_err(|error| not_an_image(format!("not a whole image: {error}")))?;
+    let picture = Picture::of(opened, name.as_str().as_ref())
+        .map_err(|error| not_an_image(format!("not a whole image: {error}")))?;
     let (width, height) = (picture.width, picture.height);
     let expected = (file.width.unwrap_or(width), file.height.unwrap_or(height));
     if (width, height) != expected {

@@ -162,7 +162,8 @@ impl Session {
         let addons = surroundings.addons.map(Path::to_owned);
         let heard = Arc::new(Mutex::new(Heard::new()));
         let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
-        let line = DriverLine { commands, events: FramedRead::new(events, LinesCodec::new_with_max_length(MAX_EVENT_BYTES)) };
+        let line =
+            DriverLine { commands, events: FramedRead::new(events, LinesCodec::new_with_max_length(MAX_EVENT_BYTES)) };
         let line = Some(line);
         let kernel_kills = kernel_kills();
         let mut session = Self { child, line, heard, listener, patience, addons, inspection: None, kernel_kills };

@@ -38,6 +38,8 @@ pub struct Walls {
     pub writes: Vec<PathBuf>,
     /// Where symbolic links may be made: nobody outside follows any there.
     pub links: Vec<PathBuf>,
+    /// Where files may be moved from one folder into another. Two such places could be moved between, too.
+    pub moves: Vec<PathBuf>,
 }
 
 /// What every program on a Linux needs to run at all, and what drivers of GPUs need: not `/etc` as a whole, where accounts
@@ -107,6 +109,7 @@ impl Walls {
             reads: system.chain(own).collect(),
             writes: writes.chain(devices()).collect(),
             links: vec![workplace.join(BLENDER)],
+            moves: vec![workplace.join(FRAMES)],
         }
     }
 }
