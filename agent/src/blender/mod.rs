@@ -7,6 +7,7 @@ pub mod find;
 pub mod known;
 pub mod launch;
 pub mod log;
+mod patience;
 pub mod probe;
 pub mod progress;
 pub mod protocol;

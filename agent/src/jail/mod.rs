@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(target_os = "linux")]
 pub use self::linux::enter;
-pub use self::walls::{BLENDER, Belongings, Strength, Walls};
+pub use self::walls::{BLENDER, Belongings, FRAMES, Strength, Walls};
 
 /// The word that makes the agent's program a jail.
 const JAIL: &str = "jail";
@@ -89,7 +89,8 @@ impl Jailer {
         if self.sandbox == Sandbox::Off {
             arguments.push("--open".into());
         }
-        for (flag, paths) in [("--read", &walls.reads), ("--write", &walls.writes), ("--link", &walls.links)] {
+        let Walls { reads, writes, links, moves } = walls;
+        for (flag, paths) in [("--read", reads), ("--write", writes), ("--link", links), ("--move", moves)] {
             arguments.extend(paths.iter().flat_map(|path| [flag.into(), path.into()]));
         }
         arguments.extend(["--".into(), program.into()]);

@@ -51,7 +51,7 @@ fn a_hostile_scene_gets_nowhere_and_leaves_nothing() {
         agent.wait_for_log("Blender runs in a sandbox");
         // What it may: start children, and write into a home that is its own.
         let got = file_name(&farm, &farm.render(&json!({"frames": "1", "scripts": true})));
-        assert_eq!(got, "got-fork-bare-home_0001.png", "{kind:?}");
+        assert_eq!(got, "got-frame-fork-bare-home_0001.png", "{kind:?}");
         nothing_outlives_the_session(&farm, &agent, "careful");
         agent.kill();
         wait("the end of Blender", || started_by(&farm, "careful").is_empty().then_some(()));
