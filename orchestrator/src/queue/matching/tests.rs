@@ -1,6 +1,7 @@
 //! Tables of what fits what.
 
 use haywain_shared::devices::PartFacts;
+use haywain_shared::inspection::CyclesFacts;
 use haywain_shared::protocol::{AddonFacts, BlenderBuild, BlenderKind};
 use serde_json::{Value, json};
 
@@ -21,6 +22,7 @@ fn needs(options: Value, requirements: Value) -> Needs {
         ran_out_at_bytes: None,
         looks: None,
         begun_with: None,
+        refused_by: BTreeMap::new(),
     }
 }
 
@@ -156,6 +158,7 @@ fn the_blender_closest_to_the_file_s_own_is_used() {
             ran_out_at_bytes: None,
             looks: None,
             begun_with: None,
+            refused_by: BTreeMap::new(),
         };
         let (blenders, abilities) = (blenders(has), Abilities::default());
         let agent = Applicant {
@@ -270,6 +273,8 @@ fn looks(looks: &[(&str, &str, &str)]) -> Vec<SceneLook> {
         name: (*name).to_owned(),
         engine: (*engine).to_owned(),
         device: Some((*device).to_owned()).filter(|device| !device.is_empty()),
+        cycles: None,
+        compositor_denoiser: None,
     };
     looks.iter().map(look).collect()
 }
@@ -282,6 +287,10 @@ fn an_agent_gets_what_its_devices_render() {
     let strong = [equipped("4.2.1", &[Cpu]), equipped("5.0.1", &[Cpu, Optix, Cuda, Graphics])];
     let gpu = Some(looks(&[("Shot", "CYCLES", "GPU"), ("Still", "CYCLES", "CPU")]));
     let eevee = Some(looks(&[("Shot", "BLENDER_EEVEE", "")]));
+    let mut eevee_or_gpu = eevee.clone();
+    for look in eevee_or_gpu.iter_mut().flatten() {
+        look.cycles = Some(CyclesFacts { device: "GPU".to_owned(), denoiser: None });
+    }
     let lacks = |wanted: Lacking, has: &[DeviceKind]| Err(Misfit::NoDevice { wanted, has: has.to_vec() });
     let fits = |version: &str, device: Option<DeviceKind>| Ok(Fit { blender: equipped(version, &[]).build, device });
     #[rustfmt::skip]
@@ -310,6 +319,9 @@ fn an_agent_gets_what_its_devices_render() {
         (json!({}), eevee.clone(), None, &strong[..], None, fits("5.0.1", Some(Graphics))),
         (json!({"engine": "WORKBENCH"}), gpu.clone(), None, &strong[..], None, fits("5.0.1", Some(Graphics))),
         (json!({"engine": "CYCLES"}), eevee, None, &plain[..], None, fits("4.2.1", None)),
+        (json!({"engine": "CYCLES"}), eevee_or_gpu.clone(), None, &plain[..], None,
+            lacks(Lacking::GpuForTheScene, &[Cpu, Software])),
+        (json!({"engine": "CYCLES"}), eevee_or_gpu, None, &strong[..], None, fits("5.0.1", Some(Optix))),
         // An agent of which nothing is known.
         (json!({}), gpu, None, &[equipped("4.2.1", &[])][..], None, fits("4.2.1", None)),
     ];
@@ -362,4 +374,76 @@ fn a_job_says_which_device_it_waits_for() {
         };
         assert_eq!(why_it_waits(&needs, [agent]), [reason]);
     }
+}
+
+#[test]
+fn a_scene_goes_where_its_denoiser_works() {
+    let part =
+        |name: &str, failure: Option<&str>| PartFacts { name: name.to_owned(), failure: failure.map(str::to_owned) };
+    let (oidn, optix) = ("OPENIMAGEDENOISE", "OPTIX");
+    let with =
+        |version: &str, denoisers: Vec<PartFacts>| BlenderFacts { denoisers, ..equipped(version, &[DeviceKind::Cpu]) };
+    let plain = with("4.2.1", vec![part(oidn, Some("not offered")), part(optix, Some("not offered"))]);
+    let able = with("5.0.1", vec![part(oidn, None), part(optix, Some("not offered"))]);
+    let unknown = with("4.2.1", Vec::new());
+    let look = |engine: &str, by_cycles: Option<&str>, by_compositor: Option<&str>| SceneLook {
+        cycles: Some(CyclesFacts { device: "CPU".to_owned(), denoiser: by_cycles.map(str::to_owned) }),
+        compositor_denoiser: by_compositor.map(str::to_owned),
+        ..looks(&[("Shot", engine, if engine == "CYCLES" { "CPU" } else { "" })]).remove(0)
+    };
+    let lacks =
+        |denoiser: &str| Err(Misfit::NoDenoiser { denoiser: denoiser.to_owned(), failure: "not offered".to_owned() });
+    let fits = |facts: &BlenderFacts| Ok(facts.build.version.clone());
+    let (by_oidn, by_optix) = (look("CYCLES", Some(oidn), None), look("CYCLES", Some(optix), None));
+    let by_nodes = look("CYCLES", None, Some(oidn));
+    let (foreign, foreign_by_nodes) = (look("ADDON", Some(oidn), None), look("ADDON", None, Some(oidn)));
+    #[rustfmt::skip]
+    let cases = [
+        (json!({}), look("CYCLES", None, None), vec![&plain], fits(&plain)),
+        (json!({}), by_oidn.clone(), vec![&plain], lacks(oidn)),
+        (json!({}), by_oidn.clone(), vec![&plain, &able], fits(&able)),
+        (json!({}), by_oidn.clone(), vec![&unknown], fits(&unknown)),
+        (json!({}), by_optix, vec![&plain, &able], lacks(optix)),
+        (json!({}), by_nodes.clone(), vec![&plain], lacks(oidn)),
+        // Another engine has no use for it, unless the job sets Cycles; the compositor has in any case.
+        (json!({}), foreign.clone(), vec![&plain], fits(&plain)),
+        (json!({"engine": "CYCLES"}), foreign, vec![&plain], lacks(oidn)),
+        (json!({}), foreign_by_nodes, vec![&plain], lacks(oidn)),
+        // Whether one layer is denoised is seen by who opens it.
+        (json!({"viewLayer": "Beauty"}), by_oidn.clone(), vec![&plain], fits(&plain)),
+        (json!({"viewLayer": "Beauty"}), by_nodes, vec![&plain], lacks(oidn)),
+    ];
+    let abilities = Abilities::default();
+    let fit = |needs: &Needs, blenders: &[BlenderFacts]| {
+        let (id, memory_available_bytes) = (AgentId::generate(), 0);
+        let agent =
+            Applicant { id, name: "barn", blenders, abilities: &abilities, devices: None, memory_available_bytes };
+        (needs.fit(&agent).map(|fit| fit.blender.version), why_it_waits(needs, [agent]))
+    };
+    for (options, look, blenders, expected) in cases {
+        let blenders: Vec<_> = blenders.into_iter().cloned().collect();
+        let needs = Needs { looks: Some(vec![look]), saved_by: "4.2".parse().ok(), ..needs(options, json!({})) };
+        assert_eq!(fit(&needs, &blenders).0, expected, "{needs:?} {blenders:?}");
+    }
+    let needs = Needs { looks: Some(vec![by_oidn]), ..needs(json!({}), json!({})) };
+    let reason = "no agent has a Blender in which OpenImageDenoise works, by which the scene is denoised: not barn (not offered)";
+    assert_eq!(fit(&needs, &[plain]).1, [reason]);
+}
+
+#[test]
+fn an_agent_that_has_refused_a_job_does_not_fit_it() {
+    let (blenders, abilities) = (blenders(&["4.2.1"]), Abilities::default());
+    let (barn, mill) = (AgentId::generate(), AgentId::generate());
+    let agent = |id, name| Applicant {
+        id,
+        name,
+        blenders: &blenders,
+        abilities: &abilities,
+        devices: None,
+        memory_available_bytes: 0,
+    };
+    let needs = Needs { refused_by: [(barn, "its GPU is gone".to_owned())].into(), ..needs(json!({}), json!({})) };
+    assert!(needs.fit(&agent(mill, "mill")).is_ok());
+    let reason = "no agent has what its frames turned out to need: not barn (its GPU is gone)";
+    assert_eq!(why_it_waits(&needs, [agent(barn, "barn")]), [reason]);
 }
