@@ -70,19 +70,24 @@ fn what_only_software_would_draw_is_drawn_only_if_that_is_asked_for() {
 #[test]
 fn a_scene_waits_for_a_blender_that_can_denoise_it() {
     let scenes = made_by("devices");
-    for scene in ["denoised", "denoised_by_nodes"] {
-        let farm = Farm::start(&scenes.join(scene).with_extension("blend"));
-        let _without = farm.agent("barn", &blenders::path(Kind::Program), 1);
-        let path = farm.render(&json!({"from": 1, "to": 6, "maxAttempts": 1}));
+    let farm = Farm::start(&scenes.join("denoised.blend"));
+    let _without = farm.agent("barn", &blenders::path(Kind::Program), 1);
+    let jobs = ["denoised", "denoised_by_nodes"].map(|name| {
+        let scene = farm.give_blend(&scenes.join(name).with_extension("blend"));
+        farm.render(&json!({"from": 1, "to": 6, "scene": scene, "maxAttempts": 1}))
+    });
+    for job in &jobs {
         // The first that opens it cannot render it, and nobody pays for that.
         let what = "no agent has a Blender in which OpenImageDenoise works, by which the scene is denoised: not barn (";
-        let waits = waits_for(&farm, &path, what);
-        assert_eq!((waits.counts.done, waits.counts.failed), (0, 0), "{scene}");
-        let _with = farm.agent("mill", &blenders::path(Kind::Module), 1);
-        assert_eq!(farm.wait_for_end(&path).state, JobState::Completed, "{scene}");
-        let tried = farm.attempts(&path);
+        let waits = waits_for(&farm, job, what);
+        assert_eq!((waits.counts.done, waits.counts.failed), (0, 0));
+    }
+    let _with = farm.agent("mill", &blenders::path(Kind::Module), 1);
+    for job in &jobs {
+        assert_eq!(farm.wait_for_end(job).state, JobState::Completed);
+        let tried = farm.attempts(job);
         let causes: Vec<_> = tried.iter().filter_map(|attempt| attempt.cause).collect();
-        assert_eq!(causes, [Cause::DeviceUnavailable], "{scene}: {tried:?}");
+        assert_eq!(causes, [Cause::DeviceUnavailable], "{tried:?}");
     }
 }
 
