@@ -1,6 +1,8 @@
 //! Devices, with real Blenders on a machine that has no GPU: what is asked for is what renders, or the job says what it waits
 //! for. GPUs themselves are tested by what was recorded of them (`slot/equipment.rs`, `tests/driver/test_devices.py`).
 
+use std::fs;
+
 use haywain_agent::blender::SceneFolder;
 use haywain_agent::blender::session::{Failure, Opened};
 use haywain_shared::cause::Cause;
@@ -89,6 +91,40 @@ fn a_scene_waits_for_a_blender_that_can_denoise_it() {
         let causes: Vec<_> = tried.iter().filter_map(|attempt| attempt.cause).collect();
         assert_eq!(causes, [Cause::DeviceUnavailable], "{tried:?}");
     }
+}
+
+#[test]
+fn what_failed_is_tried_again_at_the_next_start_and_all_in_another_jail() {
+    let farm = Farm::start(&blenders::scene("basic"));
+    let file = farm.folder().join("barn/blenders.json");
+    let known = || serde_json::from_slice::<Vec<Value>>(&fs::read(&file).unwrap()).unwrap();
+    let blender = blenders::path(Kind::Program);
+    let lives = |flags: &[&str]| {
+        let mut agent = farm.agent_with("barn", &blender, &[&["--slots", "1"], flags].concat());
+        agent.wait_for_log("agent ready");
+        let asked = agent.logged("finding out what it can do on this machine").len();
+        assert_eq!(agent.terminate(), Some(0));
+        let entry = known().into_iter().find(|entry| entry["path"] == json!(blender)).unwrap();
+        let engines = entry["facts"]["engines"].as_array().unwrap().clone();
+        (asked, engines.into_iter().filter(|engine| engine.get("failure").is_some()).collect::<Vec<_>>())
+    };
+    lives(&[]);
+    assert_eq!(lives(&[]), (0, vec![]), "it knows");
+
+    // As it is where nothing draws, and somebody has done something about it.
+    let mut entries = known();
+    for entry in &mut entries {
+        entry["tried"]["failed"] = json!(["EEVEE"]);
+        for engine in entry["facts"]["engines"].as_array_mut().unwrap() {
+            if engine["name"] == "EEVEE" {
+                engine["failure"] = json!("there is nothing that draws");
+            }
+        }
+    }
+    fs::write(&file, json!(entries).to_string()).unwrap();
+    assert_eq!(lives(&[]), (1, vec![]), "it has tried again");
+    assert_eq!(lives(&[]), (0, vec![]), "it knows");
+    assert_eq!(lives(&["--sandbox", "off"]), (1, vec![]), "all is other without a jail");
 }
 
 /// Opens one of the scenes of this module in a Blender.
