@@ -96,7 +96,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let blender_facts: Vec<_> = blenders.iter().map(|blender| blender.facts.clone()).collect();
     let gpus = equipment::gpus(&blender_facts);
     let (processors, cores) = (machine.processors(), facts.logical_cores);
-    let bounds = governor::Limits::new(settings.slots, gpus, processors, cores, settings.max_cpu, limits);
+    let bounds = governor::Limits::new(settings.slots, gpus, processors, cores, settings.max_cpu, limits)?;
     let governor = Governor::new(bounds);
     let courtesy = Courtesy::new(settings.when_idle.map(|load| load.of(processors)));
     let Some((identity, own)) = identity_once_there_is_room(folder.path(), &mut signals).await? else {
