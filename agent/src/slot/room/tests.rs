@@ -97,10 +97,10 @@ async fn a_session_that_nobody_asks_for_ends_after_a_while() {
     let ended = Arc::new(AtomicBool::new(false));
     let blender = Box::new(Resting { ended: Arc::clone(&ended) });
     let mut session = Some(Warm::of(blender, build(), account.started(None)));
-    idly(&account, &mut session, tokio::time::sleep(IDLE - Duration::from_secs(1))).await;
+    idly(&account, &mut session, tokio::time::sleep(IDLE.saturating_sub(Duration::from_secs(1)))).await;
     assert!(session.is_some() && !ended.load(Ordering::Relaxed));
     // Work has come in between: it begins anew.
-    idly(&account, &mut session, tokio::time::sleep(IDLE - Duration::from_secs(1))).await;
+    idly(&account, &mut session, tokio::time::sleep(IDLE.saturating_sub(Duration::from_secs(1)))).await;
     assert!(session.is_some() && !ended.load(Ordering::Relaxed));
     let began = Instant::now();
     idly(&account, &mut session, tokio::time::sleep(3 * IDLE)).await;
