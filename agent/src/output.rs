@@ -11,7 +11,7 @@ use haywain_shared::protocol::OutputFile;
 
 use crate::blender::protocol::RenderedFile;
 use crate::picture::Picture;
-use crate::thumbnail;
+use crate::thumbnail::Sketch;
 
 /// Blender's names of the formats that can be checked. A scene that writes another one is refused rather than trusted.
 pub const CHECKED_FORMATS: [&str; 10] =
@@ -40,7 +40,7 @@ pub fn check(folder: &Path, files: &[RenderedFile]) -> Result<Output, NotAnImage
     for file in files {
         let (checked, picture) = check_file(folder, file)?;
         if output.files.is_empty() {
-            output.thumbnail = thumbnail::of(&picture);
+            output.thumbnail = picture.sketch.and_then(Sketch::finish);
         }
         output.files.push(checked);
     }
@@ -50,12 +50,14 @@ pub fn check(folder: &Path, files: &[RenderedFile]) -> Result<Output, NotAnImage
 /// Checks one file and says what it is.
 fn check_file(folder: &Path, file: &RenderedFile) -> Result<(OutputFile, Picture), NotAnImage> {
     let not_an_image = |reason: String| NotAnImage { name: file.name.clone(), reason };
-    let path = folder.join(&file.name);
-    let (sha256, size_bytes) = digest(&path).map_err(|error| not_an_image(error.to_string()))?;
+    let name = RelativePath::new(file.name.as_str()).map_err(|error| not_an_image(error.to_string()))?;
+    let opened = open(&folder.join(name.as_str())).and_then(|mut opened| Ok((digest(&mut opened)?, opened)));
+    let ((sha256, size_bytes), opened) = opened.map_err(|error| not_an_image(error.to_string()))?;
     if size_bytes == 0 {
         return Err(not_an_image("the file is empty".to_owned()));
     }
-    let picture = Picture::of(&path).map_err(|error| not_an_image(format!("not a whole image: {error}")))?;
+    let picture = Picture::of(opened, name.as_str().as_ref())
+        .map_err(|error| not_an_image(format!("not a whole image: {error}")))?;
     let (width, height) = (picture.width, picture.height);
     let expected = (file.width.unwrap_or(width), file.height.unwrap_or(height));
     if (width, height) != expected {
@@ -63,12 +65,20 @@ fn check_file(folder: &Path, file: &RenderedFile) -> Result<(OutputFile, Picture
             format!("it has {width} by {height} pixels, and the scene asks for {} by {}", expected.0, expected.1);
         return Err(not_an_image(reason));
     }
-    let name = RelativePath::new(file.name.as_str()).map_err(|error| not_an_image(error.to_string()))?;
     Ok((OutputFile { name, size_bytes, sha256, width, height }, picture))
 }
 
-fn digest(path: &Path) -> io::Result<(Sha256Digest, u64)> {
-    let mut file = File::open(path)?;
+/// Opens a file that is one. Whoever opened a pipe or a device that a stranger's script has left would wait there for ever; and nothing is
+/// handed over that a link leads to.
+fn open(path: &Path) -> io::Result<File> {
+    if std::fs::symlink_metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"))
+    }
+}
+
+fn digest(file: &mut File) -> io::Result<(Sha256Digest, u64)> {
     let mut hasher = Hasher::default();
     let mut size_bytes = 0;
     let mut piece = vec![0; 256 * 1024];
@@ -131,6 +141,36 @@ mod tests {
         std::fs::write(path("text.png"), b"not a picture").unwrap();
         for name in ["empty.png", "text.png", "missing.png"] {
             assert!(check_one(name, None).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_png_counts_to_its_last_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        picture().save(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let middle = whole.len() / 2;
+        let flipped = [&whole[..middle], &[!whole[middle]], &whole[middle + 1..]].concat();
+        for (damaged, how) in [(&whole[..whole.len() - 12], "without its end"), (&flipped, "with another byte")] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(check(folder.path(), &[file("a.png", None)]).is_err(), "{how}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_no_file_of_the_frame_s_own_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        picture().save(folder.path().join("secret.png")).unwrap();
+        let inside = folder.path().join("frame");
+        std::fs::create_dir(&inside).unwrap();
+        std::os::unix::fs::symlink("../secret.png", inside.join("link.png")).unwrap();
+        // Whoever opened it would wait until somebody writes.
+        rustix::fs::mkfifoat(rustix::fs::CWD, inside.join("pipe.png"), rustix::fs::Mode::RUSR).unwrap();
+        std::fs::create_dir(inside.join("folder.png")).unwrap();
+        for name in ["link.png", "pipe.png", "folder.png", "../secret.png", "/dev/zero"] {
+            assert!(check(&inside, &[file(name, None)]).is_err(), "{name}");
         }
     }
 

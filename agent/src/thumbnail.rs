@@ -3,86 +3,120 @@
 
 use haywain_shared::protocol::{MAX_THUMBNAIL_BYTES, THUMBNAIL_PIXELS};
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, Rgb, Rgb32FImage, RgbImage, Rgba32FImage};
-
-use crate::picture::{Picture, Pixels};
+use image::{Rgb, RgbImage};
 
 /// Of 100.
 const QUALITY: u8 = 80;
 /// Mid grey as screens show it, of 255.
-const GREY: u32 = 128;
+const GREY: f32 = 128.0;
 /// The same grey as an amount of light.
 const GREY_LIGHT: f32 = 0.2140;
 
-/// A thumbnail of a picture; `None` where its pixels are not known, or there is nothing to see.
-#[must_use]
-pub fn of(picture: &Picture) -> Option<Vec<u8>> {
-    let small = match &picture.pixels {
-        Pixels::Unseen => return None,
-        Pixels::Display(image) => shrunk(on_grey(image).into()).into_rgb8(),
-        Pixels::Linear(light) => as_shown(&shrunk(light_on_grey(light).into()).into_rgb32f()),
-    };
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small).ok()?;
-    (jpeg.len() as u64 <= MAX_THUMBNAIL_BYTES).then_some(jpeg)
+/// What the numbers of pixels mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// What screens show, 0 to 255, with alpha apart from colour.
+    Display,
+    /// Amounts of light, 1 for white, already multiplied by their alpha.
+    Light,
 }
 
-/// An image, no larger than a thumbnail may be.
-fn shrunk(image: DynamicImage) -> DynamicImage {
-    let longer = image.width().max(image.height());
-    if longer <= THUMBNAIL_PIXELS {
-        return image;
-    }
-    let scaled = |side: u32| {
-        let side = u64::from(side) * u64::from(THUMBNAIL_PIXELS) / u64::from(longer);
-        u32::try_from(side).unwrap_or(THUMBNAIL_PIXELS).max(1)
-    };
-    image.thumbnail_exact(scaled(image.width()), scaled(image.height()))
+/// A picture that is being made smaller while its rows come by: each of its pixels is the mean of those that it stands for.
+pub struct Sketch {
+    tone: Tone,
+    /// The original's pixels down.
+    height: usize,
+    /// Pixels across and down of its own.
+    size: (u32, u32),
+    /// For each of the original's columns, which of its own that belongs to.
+    columns: Vec<usize>,
+    /// Red, green, blue and number of the pixels drawn, row by row.
+    sums: Vec<[f32; 4]>,
 }
 
-fn on_grey(image: &DynamicImage) -> RgbImage {
-    if !image.color().has_alpha() {
-        return image.to_rgb8();
+impl Sketch {
+    /// One of a picture of so many pixels across and down. Nothing grows.
+    #[must_use]
+    pub fn new(width: u32, height: u32, tone: Tone) -> Self {
+        let longer = u64::from(width.max(height)).max(u64::from(THUMBNAIL_PIXELS));
+        let scaled = |side: u32| {
+            let side = u64::from(side) * u64::from(THUMBNAIL_PIXELS) / longer;
+            u32::try_from(side).unwrap_or(THUMBNAIL_PIXELS).max(1)
+        };
+        let size = (scaled(width), scaled(height));
+        let (width, height) = (width as usize, height as usize);
+        let columns = (0..width).map(|x| x * size.0 as usize / width).collect();
+        Self { tone, height, size, columns, sums: vec![[0.0; 4]; size.0 as usize * size.1 as usize] }
     }
-    let image = image.to_rgba8();
-    RgbImage::from_fn(image.width(), image.height(), |x, y| {
-        let [red, green, blue, alpha] = image.get_pixel(x, y).0.map(u32::from);
-        let over = |colour: u32| u8::try_from((colour * alpha + GREY * (255 - alpha)) / 255).unwrap_or(u8::MAX);
-        Rgb([red, green, blue].map(over))
-    })
+
+    /// Draws pixels, from red to alpha, of the original's row `y` from the column `left` on. What lies outside is left out.
+    pub fn draw(&mut self, left: usize, y: usize, pixels: impl Iterator<Item = [f32; 4]>) {
+        let across = self.size.0 as usize;
+        let start = y * self.size.1 as usize / self.height.max(1) * across;
+        let (Some(row), Some(columns)) = (self.sums.get_mut(start..start + across), self.columns.get(left..)) else {
+            return;
+        };
+        let shown = match self.tone {
+            Tone::Display => on_grey,
+            Tone::Light => light_on_grey,
+        };
+        for (column, pixel) in columns.iter().zip(pixels) {
+            let [red, green, blue] = shown(pixel);
+            let sum = &mut row[*column];
+            *sum = [sum[0] + red, sum[1] + green, sum[2] + blue, sum[3] + 1.0];
+        }
+    }
+
+    /// The thumbnail; `None` where it would be larger than one may be.
+    #[must_use]
+    pub fn finish(self) -> Option<Vec<u8>> {
+        let (across, down) = self.size;
+        let small = RgbImage::from_fn(across, down, |x, y| {
+            let [red, green, blue, number] = self.sums[(y * across + x) as usize];
+            Rgb([red, green, blue].map(|sum| {
+                let mean = sum / number.max(1.0);
+                let shown = if self.tone == Tone::Light { as_shown(mean) * 255.0 } else { mean };
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to a byte")]
+                let byte = shown.round().clamp(0.0, 255.0) as u8;
+                byte
+            }))
+        });
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small).ok()?;
+        (jpeg.len() as u64 <= MAX_THUMBNAIL_BYTES).then_some(jpeg)
+    }
+}
+
+fn on_grey([red, green, blue, alpha]: [f32; 4]) -> [f32; 3] {
+    let opacity = alpha / 255.0;
+    [red, green, blue].map(|colour| colour.mul_add(opacity, GREY * (1.0 - opacity)))
 }
 
 /// Clamped before it is made smaller: one pixel of a lamp would outshine its neighbours otherwise.
-fn light_on_grey(image: &Rgba32FImage) -> Rgb32FImage {
+fn light_on_grey([red, green, blue, alpha]: [f32; 4]) -> [f32; 3] {
     let clamped = |light: f32| if light.is_nan() { 0.0 } else { light.clamp(0.0, 1.0) };
-    Rgb32FImage::from_fn(image.width(), image.height(), |x, y| {
-        let [red, green, blue, alpha] = image.get_pixel(x, y).0;
-        let rest = (1.0 - clamped(alpha)) * GREY_LIGHT;
-        Rgb([red, green, blue].map(|colour| clamped(clamped(colour) + rest)))
-    })
+    let rest = (1.0 - clamped(alpha)) * GREY_LIGHT;
+    [red, green, blue].map(|colour| clamped(clamped(colour) + rest))
 }
 
 /// Light as screens show it (the transfer function of IEC 61966-2-1).
-fn as_shown(image: &Rgb32FImage) -> RgbImage {
-    RgbImage::from_fn(image.width(), image.height(), |x, y| {
-        Rgb(image.get_pixel(x, y).0.map(|light| {
-            let shown = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to a byte")]
-            let byte = (shown * 255.0).round().clamp(0.0, 255.0) as u8;
-            byte
-        }))
-    })
+fn as_shown(light: f32) -> f32 {
+    if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
 }
 
 #[cfg(test)]
 mod tests {
-    use image::{ImageBuffer, Rgba, RgbaImage};
-
     use super::*;
 
-    fn shown(width: u32, height: u32, pixels: Pixels) -> RgbImage {
-        let jpeg = of(&Picture { width, height, pixels }).unwrap();
-        image::load_from_memory(&jpeg).unwrap().to_rgb8()
+    fn shown(width: u32, height: u32, tone: Tone, pixel: [f32; 4]) -> RgbImage {
+        let mut sketch = Sketch::new(width, height, tone);
+        for y in 0..height as usize {
+            // In two pieces, as tiles come.
+            let half = width as usize / 2;
+            sketch.draw(half, y, std::iter::repeat_n(pixel, width as usize - half));
+            sketch.draw(0, y, std::iter::repeat_n(pixel, half));
+        }
+        image::load_from_memory(&sketch.finish().unwrap()).unwrap().to_rgb8()
     }
 
     fn is_about(pixel: Rgb<u8>, expected: [u8; 3]) -> bool {
@@ -96,38 +130,56 @@ mod tests {
             ((1080, 1920), (180, 320)),
             ((64, 36), (64, 36)),
             ((320, 320), (320, 320)),
+            ((333, 321), (320, 308)),
             ((10_000, 1), (320, 1)),
         ];
         for ((width, height), expected) in cases {
-            let image = DynamicImage::from(RgbaImage::new(width, height));
-            assert_eq!(shown(width, height, Pixels::Display(image)).dimensions(), expected, "{width} by {height}");
+            let small = shown(width, height, Tone::Display, [200.0, 100.0, 50.0, 255.0]);
+            assert_eq!(small.dimensions(), expected, "{width} by {height}");
+            // Each pixel stands for as many as were drawn of it.
+            assert!(small.pixels().all(|pixel| is_about(*pixel, [200, 100, 50])), "{width} by {height}");
         }
     }
 
     #[test]
     fn colours_look_as_on_a_screen() {
-        let display = |pixel: [u8; 4]| Pixels::Display(RgbaImage::from_pixel(8, 8, Rgba(pixel)).into());
-        let deep =
-            |pixel: [u16; 4]| Pixels::Display(DynamicImage::ImageRgba16(ImageBuffer::from_pixel(8, 8, Rgba(pixel))));
-        let light = |pixel: [f32; 4]| Pixels::Linear(Rgba32FImage::from_pixel(8, 8, Rgba(pixel)));
+        use Tone::*;
         let cases = [
-            (display([200, 100, 50, 255]), [200, 100, 50]),
-            (display([200, 100, 50, 0]), [128, 128, 128]),
-            (display([228, 128, 28, 128]), [178, 128, 78]),
-            (deep([51_400, 25_700, 12_850, 65_535]), [200, 100, 50]),
-            (light([0.214, 0.214, 0.214, 1.0]), [128, 128, 128]),
-            (light([0.0, 0.0, 0.0, 0.0]), [128, 128, 128]),
-            (light([5.0, -1.0, f32::NAN, 1.0]), [255, 0, 0]),
-            (light([f32::INFINITY, 1.0, 0.5, 1.0]), [255, 255, 188]),
+            (Display, [200.0, 100.0, 50.0, 255.0], [200, 100, 50]),
+            (Display, [200.0, 100.0, 50.0, 0.0], [128, 128, 128]),
+            (Display, [228.0, 128.0, 28.0, 128.0], [178, 128, 78]),
+            (Light, [0.214, 0.214, 0.214, 1.0], [128, 128, 128]),
+            (Light, [0.0, 0.0, 0.0, 0.0], [128, 128, 128]),
+            (Light, [5.0, -1.0, f32::NAN, 1.0], [255, 0, 0]),
+            (Light, [f32::INFINITY, 1.0, 0.5, 1.0], [255, 255, 188]),
         ];
-        for (number, (pixels, expected)) in cases.into_iter().enumerate() {
-            let pixel = *shown(8, 8, pixels).get_pixel(4, 4);
-            assert!(is_about(pixel, expected), "case {number}: {pixel:?} is not about {expected:?}");
+        for (tone, pixel, expected) in cases {
+            let seen = *shown(8, 8, tone, pixel).get_pixel(4, 4);
+            assert!(is_about(seen, expected), "{pixel:?}: {seen:?} is not about {expected:?}");
         }
     }
 
     #[test]
-    fn what_cannot_be_seen_has_none() {
-        assert_eq!(of(&Picture { width: 8, height: 8, pixels: Pixels::Unseen }), None);
+    fn what_lies_in_a_corner_is_seen_there_and_a_pixel_is_the_mean_of_many() {
+        let mut sketch = Sketch::new(640, 640, Tone::Display);
+        for y in 0..640_usize {
+            let light = |x: usize| if x < 320 && y < 320 { 255.0 } else { 0.0 };
+            let checks = |x: usize| if (x + y).is_multiple_of(2) { 255.0 } else { 0.0 };
+            sketch.draw(0, y, (0..640).map(|x| [light(x), checks(x), 0.0, 255.0]));
+        }
+        let small = image::load_from_memory(&sketch.finish().unwrap()).unwrap().to_rgb8();
+        for (place, expected) in [((80, 80), [255, 128, 0]), ((240, 80), [0, 128, 0]), ((80, 240), [0, 128, 0])] {
+            let seen = *small.get_pixel(place.0, place.1);
+            assert!(is_about(seen, expected), "{place:?}: {seen:?} is not about {expected:?}");
+        }
+    }
+
+    #[test]
+    fn what_lies_outside_is_left_out() {
+        let mut sketch = Sketch::new(4, 4, Tone::Display);
+        sketch.draw(2, 0, std::iter::repeat_n([255.0; 4], 9));
+        sketch.draw(9, 0, std::iter::once([255.0; 4]));
+        sketch.draw(0, 9, std::iter::once([255.0; 4]));
+        assert!(sketch.finish().is_some());
     }
 }

@@ -18,7 +18,7 @@ use super::Blender;
 use super::known::Known;
 use super::launch::{Surroundings, spawn};
 use super::signs::{Heard, listen};
-use crate::jail::{BLENDER, Belongings, Jailer, Strength, Walls};
+use crate::jail::{BLENDER, Belongings, FRAMES, Jailer, Strength, Walls};
 
 /// The script, in the driver's folder.
 const SCRIPT: &str = "probe.py";
@@ -170,7 +170,7 @@ async fn try_out(blender: &Blender, laboratory: Laboratory<'_>, mut learnt: Lear
 /// What is learnt in one life of the script; how that ended, if before its time.
 async fn one_life(blender: &Blender, laboratory: Laboratory<'_>, learnt: &mut Learnt) -> io::Result<String> {
     let Laboratory { jailer, data_dir, workplace, gpus: _, tasks } = laboratory;
-    std::fs::create_dir_all(workplace)?;
+    std::fs::create_dir_all(workplace.join(FRAMES))?;
     let installation = &blender.installation;
     let walls = Walls::around(Belongings { installation, scenes: None, addons: None, workplace, kernels: None });
     let surroundings = Surroundings {

@@ -6,16 +6,18 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::inspection::Inspection;
 use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::InspectionWish;
 use process_wrap::tokio::ChildWrapper;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::task::TaskTracker;
 
 use super::death::{End, KernelHas, cause_of_death};
@@ -130,10 +132,15 @@ pub struct Session {
     kernel_kills: u64,
 }
 
+/// The longest that the driver may say at once: what is in a large scene, with room to spare. A script can write there, too.
+const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
+/// How much is shown of what nobody understands.
+const SHOWN_CHARS: usize = 200;
+
 /// Both ends of the conversation with the driver.
 struct DriverLine {
     commands: ChildStdin,
-    events: Lines<BufReader<ChildStdout>>,
+    events: FramedRead<ChildStdout, LinesCodec>,
 }
 
 impl Session {
@@ -155,7 +162,8 @@ impl Session {
         let addons = surroundings.addons.map(Path::to_owned);
         let heard = Arc::new(Mutex::new(Heard::new()));
         let listener = tasks.spawn(listen(log, Arc::clone(&heard)));
-        let line = DriverLine { commands, events: BufReader::new(events).lines() };
+        let line =
+            DriverLine { commands, events: FramedRead::new(events, LinesCodec::new_with_max_length(MAX_EVENT_BYTES)) };
         let line = Some(line);
         let kernel_kills = kernel_kills();
         let mut session = Self { child, line, heard, listener, patience, addons, inspection: None, kernel_kills };
@@ -170,7 +178,7 @@ impl Session {
 
     async fn await_ready(&mut self, asked: &Blender) -> Result<(), Failure> {
         loop {
-            let Some(line) = self.read_line().await else { return Err(self.bury().await) };
+            let Some(Ok(line)) = self.read_line().await else { return Err(self.bury().await) };
             match serde_json::from_str(&line) {
                 Ok(Event::Ready { protocol: PROTOCOL, blender }) => {
                     return asked.check_version(&blender).map_err(|failure| self.give_up(failure));
@@ -306,9 +314,14 @@ impl Session {
         let mut cpu = CpuUse::new(self.activity());
         loop {
             match tokio::time::timeout(LOOK_EVERY, self.read_line()).await {
-                Ok(Some(line)) => {
+                Ok(Some(Err(error))) => {
+                    let message = format!("the driver's words could not be read: {error}");
+                    return Err(self.give_up(Failure::new(Cause::Crashed, message)));
+                }
+                Ok(Some(Ok(line))) => {
                     return serde_json::from_str(&line).map_err(|error| {
-                        let message = format!("the driver said what nobody understands: {line:?} ({error})");
+                        let start: String = line.chars().take(SHOWN_CHARS).collect();
+                        let message = format!("the driver said what nobody understands: {start:?} ({error})");
                         self.give_up(Failure::new(Cause::Crashed, message))
                     });
                 }
@@ -331,8 +344,8 @@ impl Session {
     }
 
     /// The next line of the driver's; `None` at the end. Nothing is lost when it is dropped while it waits.
-    async fn read_line(&mut self) -> Option<String> {
-        let line = self.line.as_mut()?.events.next_line().await.ok()??;
+    async fn read_line(&mut self) -> Option<Result<String, LinesCodecError>> {
+        let line = self.line.as_mut()?.events.next().await?;
         self.heard().last_sign = Instant::now();
         Some(line)
     }

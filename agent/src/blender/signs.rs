@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::time::Instant;
 
 use super::log::LogTail;
@@ -18,6 +18,9 @@ const AT_WORK_SHARE: u128 = 10;
 
 /// Compilers of GPU kernels are known to take minutes: after this long one hangs.
 const LONGEST_COMPILE: Duration = Duration::from_hours(1);
+
+/// What is longer than this without an end of line counts as several lines: a script that never ends one would fill the agent's memory.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
 
 /// What the process has printed, and when it last gave a sign of life.
 pub(super) struct Heard {
@@ -131,7 +134,7 @@ pub(super) async fn listen(log: impl AsyncRead + Unpin, heard: Arc<Mutex<Heard>>
     let mut line = Vec::new();
     loop {
         line.clear();
-        match log.read_until(b'\n', &mut line).await {
+        match (&mut log).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -148,6 +151,16 @@ pub(super) async fn listen(log: impl AsyncRead + Unpin, heard: Arc<Mutex<Heard>>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_kept_in_pieces() {
+        let heard = Arc::new(Mutex::new(Heard::new()));
+        let log = [vec![b'x'; 3 << 20], b"\nend".to_vec()].concat();
+        listen(log.as_slice(), Arc::clone(&heard)).await;
+        let text = heard.lock().unwrap().tail.text();
+        assert_eq!(text.lines().count() as u64, (3 << 20) / MAX_LINE_BYTES + 2);
+        assert!(text.ends_with("x\n\nend\n"), "{}", &text[text.len() - 9..]);
+    }
 
     const LOADING: &str =
         "Fra:1 Mem:9.6M | Scene, ViewLayer | Loading render kernels (may take a few minutes the first time)";

@@ -13,7 +13,7 @@ use super::launch::{Surroundings, spawn};
 use super::probe::Laboratory;
 use super::signs::{Heard, listen};
 use super::{Blender, SceneFolder};
-use crate::jail::{BLENDER, Belongings, Walls};
+use crate::jail::{BLENDER, Belongings, FRAMES, Walls};
 
 /// The script, in the driver's folder.
 const SCRIPT: &str = "specimen.py";
@@ -37,7 +37,7 @@ struct Asked<'a> {
 /// Has a Blender make the scene, to be rendered by `engine`, in a folder of the laboratory's workplace.
 pub async fn make(blender: &Blender, engine: &str, laboratory: Laboratory<'_>) -> io::Result<SceneFolder> {
     let Laboratory { jailer, data_dir, workplace, gpus: _, tasks } = laboratory;
-    let root = workplace.join("specimen");
+    let root = workplace.join(FRAMES).join("specimen");
     std::fs::create_dir_all(&root)?;
     let entry = root.join("specimen.blend");
     let installation = &blender.installation;

@@ -14,7 +14,7 @@ use super::launch::Surroundings;
 use super::log::LogView;
 use super::session::{Failure, Opened, Opening, Patience, Rendered, Session, Terms};
 use super::{Blender, SceneFolder};
-use crate::jail::{BLENDER, Belongings, Jailer, Walls};
+use crate::jail::{BLENDER, Belongings, FRAMES, Jailer, Walls};
 
 /// Where in the data folder Blenders keep what they compile for GPUs.
 const KERNELS: &str = "kernels";
@@ -104,7 +104,7 @@ impl Studio for BlenderStudio {
         let addons = self.addons.as_deref();
         let kernels = self.data_dir.join(KERNELS);
         // A wall has doors only to what is there.
-        for path in [kernels.as_path(), workplace] {
+        for path in [&kernels, &workplace.join(FRAMES)] {
             std::fs::create_dir_all(path)
                 .map_err(|error| Failure::new(Cause::Crashed, format!("{}: {error}", path.display())))?;
         }

@@ -18,7 +18,7 @@ use crate::blender::specimen::{self, SIZE};
 use crate::blender::studio::{BlenderStudio, Studio as _};
 use crate::blender::{Blender, find};
 use crate::config::Settings;
-use crate::jail::{Jailer, Sandbox, Strength};
+use crate::jail::{FRAMES, Jailer, Sandbox, Strength};
 use crate::{gpus, output};
 
 /// How long the frame may take: it is tiny, and a slow machine may compile for minutes before.
@@ -147,7 +147,7 @@ async fn rendered(blender: &Blender, laboratory: Laboratory<'_>) -> Result<(Stri
         patience: Patience::default(),
         tasks: tasks.clone(),
     };
-    let folder = workplace.join("frame");
+    let folder = workplace.join(FRAMES).join("doctor");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let started = studio.start(&blender.facts.build, workplace, None, Scripts::Blocked).await;

@@ -79,7 +79,8 @@ fn restrict_files(inmate: &Inmate) -> Result<RulesetStatus, landlock::RulesetErr
     let all = AccessFs::from_all(ASKED);
     // No links out of the folder, and nothing that whoever reads it would hang on, or run.
     let odd = AccessFs::MakeSym | AccessFs::MakeFifo | AccessFs::MakeSock | AccessFs::MakeChar | AccessFs::MakeBlock;
-    let write = all & !(odd | AccessFs::Execute);
+    // Nothing moves into another folder, either, but where that is allowed: what was made where links may be would be where they may not.
+    let write = all & !(odd | AccessFs::Execute | AccessFs::Refer);
     let restricted = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(all)?
@@ -89,6 +90,7 @@ fn restrict_files(inmate: &Inmate) -> Result<RulesetStatus, landlock::RulesetErr
         .add_rules(path_beneath_rules(&inmate.read, AccessFs::from_read(ASKED)))?
         .add_rules(path_beneath_rules(&inmate.write, write))?
         .add_rules(path_beneath_rules(&inmate.link, AccessFs::MakeSym))?
+        .add_rules(path_beneath_rules(&inmate.moves, AccessFs::Refer))?
         .restrict_self()?;
     Ok(restricted.ruleset)
 }

@@ -17,7 +17,7 @@ use std::process::Command;
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use self::walls::{BLENDER, Belongings, Strength, Walls};
+pub use self::walls::{BLENDER, Belongings, FRAMES, Strength, Walls};
 
 /// The word that makes the agent's program a jail.
 pub const WORD: &str = "jail";
@@ -60,6 +60,9 @@ struct Inmate {
     /// A folder in which links may be made.
     #[arg(long)]
     link: Vec<PathBuf>,
+    /// A folder in which files may be moved from one folder into another.
+    #[arg(long = "move")]
+    moves: Vec<PathBuf>,
     /// The program and its arguments.
     #[arg(last = true)]
     program: Vec<OsString>,
@@ -126,7 +129,8 @@ impl Jailer {
         if self.sandbox == Sandbox::Off {
             arguments.push("--open".into());
         }
-        for (flag, paths) in [("--read", &walls.reads), ("--write", &walls.writes), ("--link", &walls.links)] {
+        let Walls { reads, writes, links, moves } = walls;
+        for (flag, paths) in [("--read", reads), ("--write", writes), ("--link", links), ("--move", moves)] {
             arguments.extend(paths.iter().flat_map(|path| [flag.into(), path.into()]));
         }
         arguments.extend(["--".into(), program.into()]);

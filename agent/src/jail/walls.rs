@@ -38,6 +38,8 @@ pub struct Walls {
     pub writes: Vec<PathBuf>,
     /// Where symbolic links may be made: nobody outside follows any there.
     pub links: Vec<PathBuf>,
+    /// Where files may be moved from one folder into another. Two such places could be moved between, too.
+    pub moves: Vec<PathBuf>,
 }
 
 /// What every program on a Linux needs to run at all, and what drivers of GPUs need: not `/etc` as a whole, where accounts
@@ -75,6 +77,9 @@ const GPUS: [&str; 3] = ["dri", "nvidia", "kfd"];
 
 /// The folder in its workplace that is a Blender's own, with its driver, its home and what it puts aside.
 pub const BLENDER: &str = "blender";
+/// The folder in its workplace where it leaves files for the agent: nothing in it leads anywhere else. The two are apart, and the
+/// workplace itself is not for Blender to write to: neither can be put in the place of the other.
+pub const FRAMES: &str = "frames";
 
 /// What a Blender has to do with.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +90,7 @@ pub struct Belongings<'a> {
     pub scenes: Option<&'a Path>,
     /// The agent's add-ons.
     pub addons: Option<&'a Path>,
-    /// Where it works, and leaves frames.
+    /// Where it works (in `BLENDER`), and leaves frames (in `FRAMES`).
     pub workplace: &'a Path,
     /// Where it keeps what it has compiled for GPUs, from one session to the next: none where a stranger's Python runs, as
     /// those after it would run what that writes.
@@ -99,11 +104,12 @@ impl Walls {
         let Belongings { installation, scenes, addons, workplace, kernels } = belongings;
         let system = SYSTEM.into_iter().map(PathBuf::from);
         let own = installation.iter().cloned().chain(scenes.map(Path::to_owned)).chain(addons.map(Path::to_owned));
-        let writes = [workplace.to_owned()].into_iter().chain(kernels.map(Path::to_owned));
+        let writes = [BLENDER, FRAMES].into_iter().map(|name| workplace.join(name)).chain(kernels.map(Path::to_owned));
         Self {
             reads: system.chain(own).collect(),
             writes: writes.chain(devices()).collect(),
             links: vec![workplace.join(BLENDER)],
+            moves: vec![workplace.join(FRAMES)],
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{Next, Slot};
 use crate::blender::session::{Failure, Rendered, Terms};
 use crate::book::Standing;
 use crate::delivery::Report;
+use crate::jail::FRAMES;
 use crate::outbox::{Label, Outbox};
 use crate::output::{self, Output};
 
@@ -42,7 +43,7 @@ impl Slot {
 
     /// Renders a frame, unless it turns out not to be this agent's any more once Blender is ready.
     async fn render(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Result<Next, Vain> {
-        let directory = self.berth.folder.join(format!("{}_{frame}", grant.lease_id));
+        let directory = self.berth.folder.join(FRAMES).join(format!("{}_{frame}", grant.lease_id));
         let ms = |limit_ms: Option<u64>| limit_ms.map(Duration::from_millis);
         let threads = self.post.threads();
         let mut terms = Terms {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::blenders::{self, Kind};
 use crate::farm::{Farm, wait};
+use crate::process::Process;
 
 #[test]
 fn an_agent_enrols_renders_and_goes_by_its_own_token_from_then_on() {
@@ -51,21 +52,29 @@ fn what_was_rendered_waits_for_an_agent_that_is_not_let_in() {
     fs::write(&file, farm.token(&["create", "--name", "rack", "--role", "enrol"])).unwrap();
     let flags = ["--slots", "1", "--token-file", file.to_str().unwrap()];
     let mut agent = farm.agent_with("barn", &blender, &flags);
-    let job = farm.render(&json!({"from": 1, "to": 1}));
-    farm.wait_for(&job, "the frame in work", |job| job.batches.iter().any(|batch| batch.frame_in_work.is_some()));
+    let job = farm.render(&json!({"from": 1, "to": 12, "batchSize": 12}));
+    farm.wait_for(&job, "the first frame", |job| job.counts.done >= 1);
     farm.kill_orchestrator();
-    agent.wait_for_log("frame rendered");
+    let rendered = |agent: &Process| -> Vec<String> {
+        agent.logged("frame rendered").iter().map(|line| line["frame"].to_string()).collect()
+    };
+    wait("a frame that nobody takes", || {
+        (rendered(&agent).len() > agent.logged("frame delivered").len()).then_some(())
+    });
     // Its token is revoked meanwhile, by mistake.
     farm.token(&["revoke", "barn"]);
     farm.restart_orchestrator();
     wait("nothing that it has to tell is taken", || {
         let told = agent.logged("no answer from the orchestrator, trying again");
-        let is_so = |error: &str| error.contains("report inspection") && error.contains("revoked");
+        let is_so = |error: &str| error.contains("frame") && error.contains("revoked");
         told.into_iter().find(|line| line["error"].as_str().is_some_and(is_so))
     });
     agent.kill();
+    let before = rendered(&agent);
     fs::remove_file(farm.folder().join("barn/token")).unwrap();
     let agent = farm.agent_with("barn", &blender, &flags);
     assert_eq!(farm.wait_for_end(&job).state, JobState::Completed);
-    assert_eq!(agent.logged("frame rendered").len(), 0, "it was rendered before");
+    let since = rendered(&agent);
+    assert!(since.iter().all(|frame| !before.contains(frame)), "{before:?}, {since:?}");
+    assert_eq!(before.len() + since.len(), 12, "{before:?}, {since:?}");
 }

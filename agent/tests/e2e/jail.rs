@@ -51,7 +51,7 @@ fn a_hostile_scene_gets_nowhere_and_leaves_nothing() {
         agent.wait_for_log("Blender runs in a sandbox");
         // What it may: start a child, which is stopped with it, and write into a home that is its own.
         let got = file_name(&farm, &farm.render(&json!({"frames": "1", "scripts": true})));
-        assert_eq!(got, "got-fork-home_0001.png", "{kind:?}");
+        assert_eq!(got, "got-frame-fork-home_0001.png", "{kind:?}");
         // A job without scripts runs none, and has a Blender of its own: that with the child is ended.
         let before = marked(&farm, "careful");
         let got = file_name(&farm, &farm.render(&json!({"frames": "1"})));

@@ -46,7 +46,7 @@ pub(crate) async fn start_with(kind: Kind, folder: &Path, config: Option<&Path>,
     start_in_jail(&blender(kind).await, folder, config, addons, Patience::default(), &tasks).await.unwrap()
 }
 
-/// Starts a Blender in a jail from which it sees what the tests make, and may write where they work.
+/// Starts a Blender in a jail from which it sees what the tests make, and may write where they work, in folders of any name.
 pub(crate) async fn start_in_jail(
     blender: &Blender,
     folder: &Path,
@@ -55,14 +55,18 @@ pub(crate) async fn start_in_jail(
     patience: Patience,
     tasks: &TaskTracker,
 ) -> Result<Session, Failure> {
+    let place = std::env::temp_dir();
     let belongings = Belongings {
         installation: &blender.installation,
         scenes: Some(Path::new(env!("CARGO_TARGET_TMPDIR"))),
         addons,
-        workplace: &std::env::temp_dir(),
+        workplace: &place,
         kernels: None,
     };
-    let walls = Walls::around(belongings);
+    let mut walls = Walls::around(belongings);
+    walls.writes.push(place.clone());
+    walls.links.push(place.clone());
+    walls.moves.push(place);
     let jailer = Jailer::new(env!("CARGO_BIN_EXE_haywain-agent").into(), Sandbox::Auto);
     let surroundings =
         Surroundings { folder, color_config, addons, jailer: &jailer, walls: &walls, kernels: None, mark: folder };

@@ -35,8 +35,22 @@ attempt("secrets", lambda: open(f"/proc/{agent}/environ").read(1)[0])
 attempt("root", lambda: write("/haywain-was-here"))
 attempt("shared", lambda: write("/dev/shm/haywain-was-here"))
 attempt("scene", lambda: write(os.path.join(os.path.dirname(bpy.data.filepath), "was-here")))
-# Where the agent reads frames.
-attempt("link", lambda: os.symlink("/etc", os.path.join(tempfile.gettempdir(), "..", "..", "link")))
+# Where the agent reads frames, no link may be: made there, brought there, or by one folder that takes the place of the other.
+workplace = os.path.realpath(os.path.join(tempfile.gettempdir(), "..", ".."))
+frames = os.path.join(workplace, "frames")
+
+def bring():
+    folder = os.path.join(tempfile.gettempdir(), "folder")
+    os.makedirs(folder)
+    os.symlink("/etc", os.path.join(folder, "link"))
+    os.rename(folder, os.path.join(frames, "folder"))
+
+attempt("frame", lambda: write(os.path.join(frames, "note")))
+attempt("link", lambda: os.symlink("/etc", os.path.join(frames, "link")))
+attempt("pipe", lambda: os.mkfifo(os.path.join(frames, "pipe")))
+attempt("bring", bring)
+attempt("swap", lambda: os.rename(frames, os.path.join(workplace, "away")))
+attempt("beside", lambda: write(os.path.join(workplace, "beside")))
 # Nobody listens there: it is the attempt that is to fail.
 attempt("tcp", lambda: socket.socket(socket.AF_INET))
 attempt("udp", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)))
