@@ -17,7 +17,7 @@ use crate::farm::Farm;
 use crate::session::{opening, start};
 
 fn with(scene: impl serde::Serialize, device: Option<&str>) -> Value {
-    json!({"from": 1, "to": 2, "scene": scene, "device": device})
+    json!({"from": 1, "to": 2, "scene": scene, "device": device, "maxAttempts": 1})
 }
 
 /// Waits until a job says that it waits for this.

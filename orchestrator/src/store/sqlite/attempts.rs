@@ -30,7 +30,8 @@ const INSERT: &str = "/* insert attempt */
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT DO UPDATE SET
         ended_ms = excluded.ended_ms, outcome = excluded.outcome, message = excluded.message,
-        log_tail = excluded.log_tail, render_ms = excluded.render_ms, peak_memory_bytes = excluded.peak_memory_bytes";
+        log_tail = excluded.log_tail, render_ms = excluded.render_ms, peak_memory_bytes = excluded.peak_memory_bytes,
+        refusal = excluded.refusal";
 const CAUSES: &str = "/* causes of a frame */
     SELECT outcome FROM attempts
     WHERE job_id = ?1 AND frame = ?2 AND generation = ?3 AND refusal = 0
