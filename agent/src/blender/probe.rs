@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use haywain_shared::devices::{DeviceFacts, PartFacts};
-use haywain_shared::protocol::BlenderFacts;
+use haywain_shared::protocol::{BlenderFacts, GpuFacts};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio_util::task::TaskTracker;
@@ -18,6 +18,7 @@ use super::Blender;
 use super::known::Known;
 use super::launch::{Surroundings, spawn};
 use super::signs::{Heard, listen};
+use crate::gpus;
 use crate::jail::{BLENDER, Belongings, FRAMES, Jailer, Strength, Walls};
 
 /// The script, in the driver's folder.
@@ -36,8 +37,8 @@ pub struct Laboratory<'a> {
     pub data_dir: &'a Path,
     /// A folder that nobody else uses meanwhile.
     pub workplace: &'a Path,
-    /// The machine's GPUs and their drivers: with others everything is to be found out anew.
-    pub gpus: &'a str,
+    /// The machine's GPUs as the system tells of them: with others everything is to be found out anew.
+    pub gpus: &'a [GpuFacts],
     /// Where the readers of its log live.
     pub tasks: &'a TaskTracker,
 }
@@ -125,10 +126,10 @@ impl Learnt {
 /// Finds out of each Blender what is not known of it yet, and what has failed before.
 pub async fn find_out(blenders: &mut [Blender], known: &mut Known, laboratory: Laboratory<'_>) {
     let strength = laboratory.jailer.strength().map_or("unknown", Strength::word);
-    let circumstances = format!("{}; sandbox {strength}", laboratory.gpus);
+    let circumstances = format!("{}; sandbox {strength}", gpus::and_drivers(laboratory.gpus));
     for blender in blenders {
         let again = known.to_be_tried_again(&blender.path, &circumstances);
-        if again.is_some_and(BTreeSet::is_empty) {
+        if again.is_some_and(BTreeSet::is_empty) && !misses_a_gpu(laboratory.gpus, &blender.facts.devices) {
             continue;
         }
         tracing::info!(%blender, ?again, "finding out what it can do on this machine");
@@ -150,6 +151,11 @@ pub async fn find_out(blenders: &mut [Blender], known: &mut Known, laboratory: L
             known.tried(blender, &circumstances, failed);
         }
     }
+}
+
+/// Whether there is a GPU that a Blender does not compute with: what that takes may have been installed.
+fn misses_a_gpu(gpus: &[GpuFacts], devices: &[DeviceFacts]) -> bool {
+    !gpus.is_empty() && !devices.iter().any(|device| device.kind.is_compute_gpu())
 }
 
 /// Starts it again without what it died of, until nothing is left to try.
@@ -251,6 +257,18 @@ mod tests {
         assert!(known.is_over && known.in_work.is_none());
         known.fail_part("nothing was in work".to_owned());
         assert_eq!(known.engines.len() + known.denoisers.len(), 2);
+    }
+
+    #[test]
+    fn a_gpu_that_blender_does_not_use_is_asked_for_again() {
+        let device = |kind: &str| serde_json::from_value(json!({"kind": kind, "name": "any", "id": "any"})).unwrap();
+        let (plain, able): (Vec<DeviceFacts>, Vec<DeviceFacts>) =
+            (vec![device("cpu"), device("graphics")], vec![device("cpu"), device("hip")]);
+        let card = [GpuFacts { name: "a card".to_owned(), memory_bytes: None }];
+        let cases = [(&card[..], &plain, true), (&card[..], &able, false), (&[], &plain, false)];
+        for (gpus, devices, misses) in cases {
+            assert_eq!(misses_a_gpu(gpus, devices), misses, "{gpus:?} {devices:?}");
+        }
     }
 
     #[test]
