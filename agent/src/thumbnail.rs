@@ -28,8 +28,8 @@ pub struct Sketch {
     height: usize,
     /// Pixels across and down of its own.
     size: (u32, u32),
-    /// For each of the original's columns, which of its own that belongs to.
-    columns: Vec<usize>,
+    /// For each of its own columns, where in the original those end that belong to it.
+    ends: Vec<usize>,
     /// Red, green, blue and number of the pixels drawn, row by row.
     sums: Vec<[f32; 4]>,
 }
@@ -45,25 +45,19 @@ impl Sketch {
         };
         let size = (scaled(width), scaled(height));
         let (width, height) = (width as usize, height as usize);
-        let columns = (0..width).map(|x| x * size.0 as usize / width).collect();
-        Self { tone, height, size, columns, sums: vec![[0.0; 4]; size.0 as usize * size.1 as usize] }
+        let ends = (1..=size.0 as usize).map(|column| column * width / size.0 as usize).collect();
+        Self { tone, height, size, ends, sums: vec![[0.0; 4]; size.0 as usize * size.1 as usize] }
     }
 
     /// Draws pixels, from red to alpha, of the original's row `y` from the column `left` on. What lies outside is left out.
     pub fn draw(&mut self, left: usize, y: usize, pixels: impl Iterator<Item = [f32; 4]>) {
         let across = self.size.0 as usize;
         let start = y * self.size.1 as usize / self.height.max(1) * across;
-        let (Some(row), Some(columns)) = (self.sums.get_mut(start..start + across), self.columns.get(left..)) else {
-            return;
-        };
-        let shown = match self.tone {
-            Tone::Display => on_grey,
-            Tone::Light => light_on_grey,
-        };
-        for (column, pixel) in columns.iter().zip(pixels) {
-            let [red, green, blue] = shown(pixel);
-            let sum = &mut row[*column];
-            *sum = [sum[0] + red, sum[1] + green, sum[2] + blue, sum[3] + 1.0];
+        let Some(row) = self.sums.get_mut(start..start + across) else { return };
+        // A choice for the row, not for each of its pixels: this is most of what the agent computes.
+        match self.tone {
+            Tone::Display => add(row, &self.ends, left, pixels.map(on_grey)),
+            Tone::Light => add(row, &self.ends, left, pixels.map(light_on_grey)),
         }
     }
 
@@ -87,9 +81,22 @@ impl Sketch {
     }
 }
 
+/// Adds pixels, from the column `left` of the original on, to the sums of those that stand for them.
+fn add(row: &mut [[f32; 4]], ends: &[usize], mut left: usize, mut pixels: impl Iterator<Item = [f32; 3]>) {
+    let first = ends.partition_point(|end| *end <= left);
+    for (sum, end) in row.iter_mut().zip(ends).skip(first) {
+        let mut total = *sum;
+        for [red, green, blue] in pixels.by_ref().take(end - left) {
+            total = [total[0] + red, total[1] + green, total[2] + blue, total[3] + 1.0];
+        }
+        *sum = total;
+        left = *end;
+    }
+}
+
 fn on_grey([red, green, blue, alpha]: [f32; 4]) -> [f32; 3] {
-    let opacity = alpha / 255.0;
-    [red, green, blue].map(|colour| colour.mul_add(opacity, GREY * (1.0 - opacity)))
+    let opacity = alpha * (1.0 / 255.0);
+    [red, green, blue].map(|colour| colour * opacity + GREY * (1.0 - opacity))
 }
 
 /// Clamped before it is made smaller: one pixel of a lamp would outshine its neighbours otherwise.

@@ -6,13 +6,15 @@
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /haywain
 COPY . .
-RUN cargo build --release --locked --package haywain-orchestrator
+RUN cargo build --release --locked --package haywain-orchestrator --package haywain-agent
 
 FROM debian:trixie-slim
 # A volume at /enrolment is for a token that agents are let in by (deploy/compose.yaml).
 RUN useradd --system --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin haywain \
     && install --directory --owner haywain --group haywain --mode 0700 /data /enrolment
 COPY --from=build /haywain/target/release/haywain-orchestrator /usr/local/bin/
+# What machines without containers get from it (/install).
+COPY --from=build /haywain/target/release/haywain-agent /usr/local/share/haywain/
 # Off loopback it asks for tokens, and does not start until there is one: `haywain-orchestrator token create`, on the same /data.
 ENV HAYWAIN_LISTEN=0.0.0.0:4000 HAYWAIN_DATA_DIR=/data
 USER haywain
