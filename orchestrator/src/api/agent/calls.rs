@@ -112,8 +112,8 @@ pub(super) async fn fail(
     Json(report): Json<FailureReport>,
 ) -> Result<StatusCode, Failed> {
     tracing::warn!(%lease, frame = %report.frame, cause = %report.cause, reason = report.message, "attempt failed");
-    let FailureReport { frame, cause, peak_memory_bytes, message, log_tail } = report;
-    app.store.fail(Failure { lease, frame, cause, peak_memory_bytes, message, log_tail }).await?;
+    let FailureReport { frame, cause, stage, peak_memory_bytes, message, log_tail } = report;
+    app.store.fail(Failure { lease, frame, cause, stage, peak_memory_bytes, message, log_tail }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
