@@ -29,6 +29,7 @@ use crate::config::Settings;
 use crate::crew::Crew;
 use crate::delivery::{Courier, Report};
 use crate::governor::{self, Courtesy, Governor};
+use crate::heartbeat;
 use crate::identity::{self, Identity};
 use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
@@ -43,7 +44,6 @@ use crate::memory::{LEAST_SESSION_BYTES, Memory};
 use crate::outbox::{Outbox, Parcel};
 use crate::slot::{Workshop, equipment};
 use crate::status::{Board, Keeper, Rooms, Watched, Who};
-use crate::{gpus, heartbeat};
 
 /// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -89,14 +89,14 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         jailer: &jailer,
         data_dir: folder.path(),
         workplace: &folder.path().join(WORK),
-        gpus: &gpus::and_drivers(&facts.gpus),
+        gpus: &facts.gpus,
         tasks: &tasks,
     };
     probe::find_out(&mut blenders, &mut known, laboratory).await;
     let blender_facts: Vec<_> = blenders.iter().map(|blender| blender.facts.clone()).collect();
     let gpus = equipment::gpus(&blender_facts);
     let (processors, cores) = (machine.processors(), facts.logical_cores);
-    let bounds = governor::Limits::new(settings.slots, gpus, processors, cores, settings.max_cpu, limits);
+    let bounds = governor::Limits::new(settings.slots, gpus, processors, cores, settings.max_cpu, limits)?;
     let governor = Governor::new(bounds);
     let courtesy = Courtesy::new(settings.when_idle.map(|load| load.of(processors)));
     let Some((identity, own)) = identity_once_there_is_room(folder.path(), &mut signals).await? else {

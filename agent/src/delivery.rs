@@ -6,7 +6,7 @@ use haywain_shared::client::{AgentClient, CallError};
 use haywain_shared::ids::{AgentId, LeaseId};
 use haywain_shared::inspection::{Inspection, InspectionFailure};
 use haywain_shared::problem::ProblemKind;
-use haywain_shared::protocol::{FailureReport, InspectionFailureReport, ReleaseRequest, UploadOutcome};
+use haywain_shared::protocol::{FailureReport, InspectionFailureReport, ReleaseRequest, Stage, UploadOutcome};
 use haywain_shared::retry::{GaveUp, until_answered};
 use haywain_shared::scene::SceneId;
 use tokio::sync::{mpsc, oneshot};
@@ -119,6 +119,7 @@ impl Courier {
             let report = FailureReport {
                 frame,
                 cause,
+                stage: Stage::Rendering,
                 peak_memory_bytes: label.upload.peak_memory_bytes,
                 message: error.to_string(),
                 log_tail: String::new(),

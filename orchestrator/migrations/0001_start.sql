@@ -224,6 +224,24 @@ CREATE TABLE job_doubts (
     PRIMARY KEY (job_id, agent_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Agents that cannot render a job for what they lack, though nothing that is known of the two says so. It is forgotten after a
+-- while, and with a new life of the agent.
+CREATE TABLE job_refusals (
+    job_id      BLOB NOT NULL REFERENCES jobs (id),
+    agent_id    BLOB NOT NULL REFERENCES agents (id),
+    incarnation INTEGER NOT NULL,
+    until_ms    INTEGER NOT NULL,
+    message     TEXT NOT NULL,
+    PRIMARY KEY (job_id, agent_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX job_refusals_by_end ON job_refusals (until_ms);
+
+-- Those of agents in their present lives.
+CREATE VIEW refusals AS
+    SELECT job_id, agent_id, until_ms, message
+    FROM job_refusals JOIN agents ON agents.id = agent_id AND agents.incarnation = job_refusals.incarnation;
+
 CREATE TABLE ranges (
     job_id BLOB NOT NULL REFERENCES jobs (id),
     state  TEXT NOT NULL CHECK (state IN ('pending', 'failed')),
@@ -321,6 +339,8 @@ CREATE TABLE attempts (
     agent_id   BLOB NOT NULL REFERENCES agents (id),
     ended_ms   INTEGER NOT NULL,
     outcome    TEXT NOT NULL,
+    -- 1 where the agent has only found out that it cannot render the job: it counts for nothing.
+    refusal    INTEGER NOT NULL DEFAULT 0,
     message    TEXT NOT NULL,
     log_tail   TEXT NOT NULL,
     render_ms  INTEGER,

@@ -92,6 +92,16 @@ pub struct PartFacts {
     pub failure: Option<String>,
 }
 
+/// What people call a denoiser, by Blender's word for it.
+#[must_use]
+pub fn denoiser_name(word: &str) -> &str {
+    match word {
+        "OPENIMAGEDENOISE" => "OpenImageDenoise",
+        "OPTIX" => "the OptiX denoiser",
+        other => other,
+    }
+}
+
 /// The device that a job wishes for. Without a wish it is what the scene says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

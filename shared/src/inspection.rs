@@ -107,12 +107,26 @@ pub struct SceneFacts {
     pub is_movie: bool,
     /// The device that it wants: `CPU` or `GPU`, where the engine lets it choose.
     pub device: Option<String>,
+    /// What Cycles would render it with, also where another engine is set: a job may choose Cycles.
+    pub cycles: Option<CyclesFacts>,
+    /// The denoiser that its compositor uses, if it uses one, in Blender's words.
+    pub compositor_denoiser: Option<String>,
     /// Its view transform.
     pub view_transform: String,
     /// Its look.
     pub look: String,
     /// What would make a job that renders it be refused.
     pub faults: Vec<Fault>,
+}
+
+/// What Cycles renders a scene with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CyclesFacts {
+    /// The device: `CPU` or `GPU`.
+    pub device: String,
+    /// The denoiser, if its layers are denoised, in Blender's words.
+    pub denoiser: Option<String>,
 }
 
 /// A marker that switches the camera.
@@ -204,7 +218,7 @@ impl FaultKind {
     }
 }
 
-/// What a scene of a .blend says that matters for the choice of devices.
+/// What a scene of a .blend says that matters for the choice of devices and of Blenders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SceneLook {
@@ -214,6 +228,10 @@ pub struct SceneLook {
     pub engine: String,
     /// The device that it wants, where the engine lets it choose.
     pub device: Option<String>,
+    /// What Cycles would render it with.
+    pub cycles: Option<CyclesFacts>,
+    /// The denoiser that its compositor uses.
+    pub compositor_denoiser: Option<String>,
 }
 
 impl Inspection {
@@ -223,10 +241,12 @@ impl Inspection {
         let mut looks: Vec<_> = self
             .scenes
             .iter()
-            .map(|SceneFacts { name, engine, device, .. }| SceneLook {
+            .map(|SceneFacts { name, engine, device, cycles, compositor_denoiser, .. }| SceneLook {
                 name: name.clone(),
                 engine: engine.clone(),
                 device: device.clone(),
+                cycles: cycles.clone(),
+                compositor_denoiser: compositor_denoiser.clone(),
             })
             .collect();
         looks.sort_by_key(|look| look.name != self.active_scene);
@@ -282,6 +302,8 @@ mod tests {
             format: "PNG".to_owned(),
             is_movie: false,
             device: Some("CPU".to_owned()),
+            cycles: None,
+            compositor_denoiser: None,
             view_transform: "Filmic".to_owned(),
             look: "None".to_owned(),
             faults,

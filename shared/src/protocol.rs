@@ -464,12 +464,26 @@ pub struct FailureReport {
     pub frame: FrameNumber,
     /// Why.
     pub cause: Cause,
+    /// How far it had come.
+    #[serde(default)]
+    pub stage: Stage,
     /// The most memory that Blender has had, where the system tells.
     pub peak_memory_bytes: Option<u64>,
     /// What failed, on what, and what to do.
     pub message: String,
     /// The end of Blender's log.
     pub log_tail: String,
+}
+
+/// How far an attempt had come that brought no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// Nothing of the frame was rendered yet.
+    Preparing,
+    /// It was being rendered, or nobody can tell.
+    #[default]
+    Rendering,
 }
 
 /// `POST /leases/{lease}/release`: frames that the agent gives back without an attempt. Answered by 204.

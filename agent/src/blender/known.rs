@@ -1,6 +1,8 @@
 //! What Blenders have said of themselves, kept in the agent's data folder: starting one only to ask takes seconds, and more where
-//! `bpy` is. It counts as long as the files that it was learnt from are the same by path, size and time.
+//! `bpy` is. It counts as long as the files that it was learnt from are the same by path, size and time, and what was tried as long as
+//! the circumstances are, too. What failed then is tried again at each start: what was missing may have been installed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -30,9 +32,18 @@ struct Entry {
     learnt_from: Vec<Stamp>,
     facts: BlenderFacts,
     installation: Vec<PathBuf>,
-    /// The GPUs of the machine when it was tried what it can do, if it was.
-    #[serde(default)]
-    tried_with: Option<String>,
+    /// How it was tried what it can do, if it was.
+    tried: Option<Trial>,
+}
+
+/// A trial of what a Blender can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Trial {
+    /// The machine's GPUs and their drivers, and the walls around Blender.
+    circumstances: String,
+    /// The parts that Blender has and that failed.
+    failed: BTreeSet<String>,
 }
 
 /// A file by what changes when it is replaced.
@@ -87,22 +98,23 @@ impl Known {
                 learnt_from,
                 facts: facts.clone(),
                 installation: installation.clone(),
-                tried_with: None,
+                tried: None,
             });
         }
         self.keep();
     }
 
-    /// Whether it is known what the Blender at `path` can do on a machine with these GPUs.
-    pub(super) fn is_tried(&self, path: &Path, gpus: &str) -> bool {
-        self.entries.iter().any(|entry| entry.path == path && entry.tried_with.as_deref() == Some(gpus))
+    /// The parts that are to be tried again of the Blender at `path`; `None` if it is not known what it can do in these circumstances.
+    pub(super) fn to_be_tried_again(&self, path: &Path, circumstances: &str) -> Option<&BTreeSet<String>> {
+        let trial = self.entries.iter().find(|entry| entry.path == path)?.tried.as_ref()?;
+        (trial.circumstances == circumstances).then_some(&trial.failed)
     }
 
-    /// Keeps what was found out of a Blender that is known.
-    pub(super) fn tried(&mut self, blender: &Blender, gpus: &str) {
+    /// Keeps what was found out of a Blender that is known, and which of its parts failed.
+    pub(super) fn tried(&mut self, blender: &Blender, circumstances: &str, failed: BTreeSet<String>) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.path == blender.path) {
             entry.facts = blender.facts.clone();
-            entry.tried_with = Some(gpus.to_owned());
+            entry.tried = Some(Trial { circumstances: circumstances.to_owned(), failed });
             self.keep();
         }
     }
@@ -139,9 +151,12 @@ mod tests {
         std::fs::write(&module, "another").unwrap();
         assert_eq!(known.blender(&program), None);
         known.learn(&blender, Some(&module));
-        assert!(!known.is_tried(&program, "a GPU"));
-        known.tried(&blender, "a GPU");
-        assert!(Known::read(folder.path()).is_tried(&program, "a GPU") && !known.is_tried(&program, "another"));
+        assert_eq!(known.to_be_tried_again(&program, "a GPU"), None);
+        let failed = BTreeSet::from(["EEVEE".to_owned()]);
+        known.tried(&blender, "a GPU", failed.clone());
+        assert_eq!(Known::read(folder.path()).to_be_tried_again(&program, "a GPU"), Some(&failed));
+        assert_eq!(known.to_be_tried_again(&program, "another"), None);
+        assert_eq!(known.to_be_tried_again(&module, "a GPU"), None);
         std::fs::rename(&program, at("other")).unwrap();
         assert_eq!(known.blender(&program), None);
         std::fs::write(at(FILE), "nonsense").unwrap();

@@ -2,13 +2,14 @@
 //! a tiny render. That happens in a short process of its own, in the jail: what is tried there may crash or hang, and that it
 //! does so is what is learnt of it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use haywain_shared::devices::{DeviceFacts, PartFacts};
-use haywain_shared::protocol::BlenderFacts;
+use haywain_shared::protocol::{BlenderFacts, GpuFacts};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio_util::task::TaskTracker;
@@ -17,7 +18,8 @@ use super::Blender;
 use super::known::Known;
 use super::launch::{Surroundings, spawn};
 use super::signs::{Heard, listen};
-use crate::jail::{BLENDER, Belongings, FRAMES, Jailer, Walls};
+use crate::gpus;
+use crate::jail::{BLENDER, Belongings, FRAMES, Jailer, Strength, Walls};
 
 /// The script, in the driver's folder.
 const SCRIPT: &str = "probe.py";
@@ -35,8 +37,8 @@ pub struct Laboratory<'a> {
     pub data_dir: &'a Path,
     /// A folder that nobody else uses meanwhile.
     pub workplace: &'a Path,
-    /// The machine's GPUs and their drivers: with others everything is to be found out anew.
-    pub gpus: &'a str,
+    /// The machine's GPUs as the system tells of them: with others everything is to be found out anew.
+    pub gpus: &'a [GpuFacts],
     /// Where the readers of its log live.
     pub tasks: &'a TaskTracker,
 }
@@ -48,6 +50,8 @@ enum Answer {
     Device(DeviceFacts),
     Begins(Part),
     Ended(Option<String>),
+    /// What was begun is none of this Blender's.
+    Lacks(String),
     Over(bool),
 }
 
@@ -71,6 +75,8 @@ struct Learnt {
     devices: Vec<DeviceFacts>,
     engines: Vec<PartFacts>,
     denoisers: Vec<PartFacts>,
+    /// Those that Blender has and that failed.
+    failed: BTreeSet<String>,
     in_work: Option<Part>,
     is_over: bool,
     /// Whether time ran out for a part, which may be the fault of what else the machine did.
@@ -78,14 +84,28 @@ struct Learnt {
 }
 
 impl Learnt {
+    /// What is known already, but for the parts that are to be tried again.
+    fn before(facts: &BlenderFacts, again: &BTreeSet<String>) -> Self {
+        let stays = |parts: &[PartFacts]| parts.iter().filter(|part| !again.contains(&part.name)).cloned().collect();
+        let (engines, denoisers) = (stays(&facts.engines), stays(&facts.denoisers));
+        Self { devices: facts.devices.clone(), engines, denoisers, ..Self::default() }
+    }
+
     fn take(&mut self, answer: Answer) {
         match answer {
             Answer::Device(device) if !self.devices.contains(&device) => self.devices.push(device),
             Answer::Device(_) => {}
             Answer::Begins(part) => self.in_work = Some(part),
-            Answer::Ended(failure) => self.end_part(failure),
+            Answer::Ended(None) => self.end_part(None),
+            Answer::Ended(Some(failure)) => self.fail_part(failure),
+            Answer::Lacks(what) => self.end_part(Some(what)),
             Answer::Over(is_over) => self.is_over = is_over,
         }
+    }
+
+    fn fail_part(&mut self, failure: String) {
+        self.failed.extend(self.in_work.as_ref().map(|part| part.name.clone()));
+        self.end_part(Some(failure));
     }
 
     fn end_part(&mut self, failure: Option<String>) {
@@ -103,30 +123,43 @@ impl Learnt {
     }
 }
 
-/// Finds out of each Blender what is not known of it yet.
+/// Finds out of each Blender what is not known of it yet, and what has failed before.
 pub async fn find_out(blenders: &mut [Blender], known: &mut Known, laboratory: Laboratory<'_>) {
+    let strength = laboratory.jailer.strength().map_or("unknown", Strength::word);
+    let circumstances = format!("{}; sandbox {strength}", gpus::and_drivers(laboratory.gpus));
     for blender in blenders {
-        if known.is_tried(&blender.path, laboratory.gpus) {
+        let again = known.to_be_tried_again(&blender.path, &circumstances);
+        if again.is_some_and(BTreeSet::is_empty) && !misses_a_gpu(laboratory.gpus, &blender.facts.devices) {
             continue;
         }
-        tracing::info!(%blender, "finding out what it can do on this machine");
-        let learnt = try_out(blender, laboratory).await;
+        tracing::info!(%blender, ?again, "finding out what it can do on this machine");
+        let before = again.map(|again| Learnt::before(&blender.facts, again));
+        let is_known = before.is_some();
+        let learnt = try_out(blender, laboratory, before.unwrap_or_default()).await;
         for part in learnt.engines.iter().chain(&learnt.denoisers) {
             if let Some(reason) = &part.failure {
                 tracing::info!(%blender, part = part.name, reason, "does not work here");
             }
         }
-        let Learnt { devices, engines, denoisers, is_over, is_hasty, in_work: _ } = learnt;
+        let Learnt { devices, engines, denoisers, failed, is_over, is_hasty, in_work: _ } = learnt;
+        if is_known && !is_over {
+            // Then what was known is more.
+            continue;
+        }
         blender.facts = BlenderFacts { build: blender.facts.build.clone(), devices, engines, denoisers };
         if is_over && !is_hasty {
-            known.tried(blender, laboratory.gpus);
+            known.tried(blender, &circumstances, failed);
         }
     }
 }
 
+/// Whether there is a GPU that a Blender does not compute with: what that takes may have been installed.
+fn misses_a_gpu(gpus: &[GpuFacts], devices: &[DeviceFacts]) -> bool {
+    !gpus.is_empty() && !devices.iter().any(|device| device.kind.is_compute_gpu())
+}
+
 /// Starts it again without what it died of, until nothing is left to try.
-async fn try_out(blender: &Blender, laboratory: Laboratory<'_>) -> Learnt {
-    let mut learnt = Learnt::default();
+async fn try_out(blender: &Blender, laboratory: Laboratory<'_>, mut learnt: Learnt) -> Learnt {
     loop {
         let died = one_life(blender, laboratory, &mut learnt).await.unwrap_or_else(|error| error.to_string());
         if learnt.is_over {
@@ -136,7 +169,7 @@ async fn try_out(blender: &Blender, laboratory: Laboratory<'_>) -> Learnt {
             tracing::warn!(%blender, reason = died, "what it can do could not be found out");
             return learnt;
         }
-        learnt.end_part(Some(died));
+        learnt.fail_part(died);
     }
 }
 
@@ -217,12 +250,49 @@ mod tests {
             gpu,
         ]);
         assert!(!known.is_over && known.devices.len() == 1, "{known:?}");
-        known.end_part(Some("it died".to_owned()));
+        known.fail_part("it died".to_owned());
         assert_eq!(known.tried().collect::<Vec<_>>(), ["CYCLES", "EEVEE"]);
         assert_eq!(known.engines[1].failure.as_deref(), Some("it died"));
         known.take(serde_json::from_value(json!({"over": true})).unwrap());
         assert!(known.is_over && known.in_work.is_none());
-        known.end_part(Some("nothing was in work".to_owned()));
+        known.fail_part("nothing was in work".to_owned());
         assert_eq!(known.engines.len() + known.denoisers.len(), 2);
+    }
+
+    #[test]
+    fn a_gpu_that_blender_does_not_use_is_asked_for_again() {
+        let device = |kind: &str| serde_json::from_value(json!({"kind": kind, "name": "any", "id": "any"})).unwrap();
+        let (plain, able): (Vec<DeviceFacts>, Vec<DeviceFacts>) =
+            (vec![device("cpu"), device("graphics")], vec![device("cpu"), device("hip")]);
+        let card = [GpuFacts { name: "a card".to_owned(), memory_bytes: None }];
+        let cases = [(&card[..], &plain, true), (&card[..], &able, false), (&[], &plain, false)];
+        for (gpus, devices, misses) in cases {
+            assert_eq!(misses_a_gpu(gpus, devices), misses, "{gpus:?} {devices:?}");
+        }
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_and_what_is_not_there_is_not() {
+        let known = learnt(&[
+            json!({"device": {"kind": "cpu", "name": "EPYC", "id": "CPU"}}),
+            json!({"begins": {"kind": "engine", "name": "CYCLES"}}),
+            json!({"ended": null}),
+            json!({"begins": {"kind": "engine", "name": "EEVEE"}}),
+            json!({"ended": "no library that draws"}),
+            json!({"begins": {"kind": "denoiser", "name": "OPTIX"}}),
+            json!({"lacks": "Blender does not offer the OptiX denoiser here"}),
+            json!({"over": true}),
+        ]);
+        assert_eq!(known.failed, BTreeSet::from(["EEVEE".to_owned()]));
+        let Learnt { devices, engines, denoisers, failed, .. } = known;
+        let build = serde_json::from_value(json!({"version": "5.0.1", "kind": "program"})).unwrap();
+        let facts = BlenderFacts { build, devices, engines, denoisers };
+        let mut again = Learnt::before(&facts, &failed);
+        assert_eq!(again.tried().collect::<Vec<_>>(), ["CYCLES", "OPTIX"]);
+        for answer in [json!({"begins": {"kind": "engine", "name": "EEVEE"}}), json!({"ended": null})] {
+            again.take(serde_json::from_value(answer).unwrap());
+        }
+        assert!(again.failed.is_empty() && again.engines.iter().all(|engine| engine.failure.is_none()), "{again:?}");
+        assert_eq!(again.devices, facts.devices);
     }
 }

@@ -53,8 +53,7 @@ pub(super) async fn check(
     tell(vec![sandbox(settings.sandbox, strength)]);
     let seen = gpus::seen();
     let names: Vec<_> = seen.iter().map(|gpu| gpu.name.clone()).collect();
-    let gpus = gpus::and_drivers(&seen);
-    let laboratory = Laboratory { jailer: &jailer, data_dir: workplace, workplace, gpus: &gpus, tasks };
+    let laboratory = Laboratory { jailer: &jailer, data_dir: workplace, workplace, gpus: &seen, tasks };
     probe::find_out(&mut blenders, &mut known, laboratory).await;
     for blender in &blenders {
         tell(devices(&blender.facts, &names));

@@ -13,7 +13,7 @@ pub(super) struct Ladder {
     cores: u32,
     /// What memory has room for.
     most_slots: u32,
-    /// Each GPU has its slot, and would lie idle without it.
+    /// The slots that GPUs are dealt out to: without them, some would lie idle.
     gpus: u32,
     wanted: Option<WantedSlots>,
     overbooking: Overbooking,

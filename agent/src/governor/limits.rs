@@ -10,7 +10,7 @@ use crate::memory::limits::Limits as MemoryLimits;
 pub struct Limits {
     /// What the owner wants, if it is not the governor's to choose.
     pub slots: Option<WantedSlots>,
-    /// The GPUs that Blenders compute on: there is a slot for each, unless the owner wants a number.
+    /// The slots that GPUs are dealt out to: one for each that Blenders compute on, as far as the owner's bound on processors goes.
     pub gpus: u32,
     /// All processors of the machine, whoever may use them.
     pub machine_cores: u32,
@@ -23,8 +23,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What an agent may use that may use `cores` of a machine's processors, unless its owner has bounded that further.
-    #[must_use]
+    /// What an agent may use that may use `cores` of a machine's processors, unless its owner has bounded that further. Each slot
+    /// renders with a thread at least.
     pub fn new(
         slots: Option<WantedSlots>,
         gpus: u32,
@@ -32,11 +32,30 @@ impl Limits {
         cores: u32,
         max_cpu: Option<Processors>,
         memory: MemoryLimits,
-    ) -> Self {
-        let overbooking = if max_cpu.is_some() { Overbooking::Never } else { Overbooking::Mild };
-        let cores = max_cpu.map_or(cores, |most| most.whole_of(cores));
-        Self { slots, gpus, machine_cores, cores, overbooking, memory }
+    ) -> Result<Self, TooManyThreads> {
+        let whole = Self { slots, gpus, machine_cores, cores, overbooking: Overbooking::Mild, memory };
+        let Some(most) = max_cpu else { return Ok(whole) };
+        let cores = most.whole_of(cores);
+        match slots {
+            Some(slots) if slots.least_threads() > cores => Err(TooManyThreads { slots, most, cores }),
+            _ => Ok(Self { gpus: gpus.min(cores), cores, overbooking: Overbooking::Never, ..whole }),
+        }
     }
+}
+
+/// The owner wants more threads than he allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--slots {} takes {} render threads at least, and --max-cpu {} allows {cores} on this machine: want fewer slots or threads, allow \
+     more processors, or leave one of the two out",
+    String::from(*slots),
+    slots.least_threads(),
+    String::from(*most)
+)]
+pub struct TooManyThreads {
+    slots: WantedSlots,
+    most: Processors,
+    cores: u32,
 }
 
 #[cfg(test)]
@@ -66,4 +85,38 @@ pub struct Reading {
     pub memory_available_bytes: u64,
     /// Memory that the agent's Blenders have.
     pub own_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_on_processors_bounds_slots_threads_and_gpus() {
+        #[rustfmt::skip]
+        let cases = [
+            // slots, bound, GPUs of eight processors; slots for GPUs and processors, or what is wrong
+            (None,        None,        2,  Ok((2, 8))),
+            (Some("4x4"), None,        0,  Ok((0, 8))),
+            (None,        Some("6"),   2,  Ok((2, 6))),
+            (None,        Some("50%"), 8,  Ok((4, 4))),
+            (Some("4"),   Some("4"),   0,  Ok((0, 4))),
+            (Some("2x2"), Some("50%"), 0,  Ok((0, 4))),
+            (Some("2x1"), Some("16"),  0,  Ok((0, 8))),
+            (Some("5"),   Some("4"),   0,  Err("--slots 5 takes 5 render threads at least, and --max-cpu 4 allows 4 on this machine")),
+            (Some("2x3"), Some("5"),   0,  Err("--slots 2x3 takes 6 render threads at least, and --max-cpu 5 allows 5 on this machine")),
+            (Some("2x3"), Some("60%"), 0,  Err("--slots 2x3 takes 6 render threads at least, and --max-cpu 60% allows 4 on this machine")),
+        ];
+        for (slots, max_cpu, gpus, expected) in cases {
+            let read = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+            let memory = MemoryLimits { max_bytes: None, reserve_bytes: 0 };
+            let max_cpu: Option<Processors> = max_cpu.map(|text| text.parse().unwrap());
+            let limits = Limits::new(read(slots), gpus, 8, 8, max_cpu, memory);
+            let found = limits.map(|limits| (limits.gpus, limits.cores)).map_err(|error| error.to_string());
+            match (found, expected) {
+                (Err(error), Err(begins)) => assert!(error.starts_with(begins), "{error}"),
+                (found, expected) => assert_eq!(found, expected.map_err(str::to_owned), "{slots:?} {max_cpu:?} {gpus}"),
+            }
+        }
+    }
 }

@@ -100,7 +100,7 @@ impl Governor {
         challenger.map_or(self.findings.best, |trial| trial.challenger)
     }
 
-    /// Between how many slots the GPUs are divided: the owner's number, or one for each.
+    /// Between how many slots the GPUs are divided: the owner's number, or one for each as far as his bound goes.
     #[must_use]
     pub fn sharers_of_gpus(&self) -> u32 {
         self.limits.slots.map_or(self.limits.gpus, |wanted| wanted.slots)

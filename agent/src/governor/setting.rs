@@ -34,6 +34,17 @@ pub struct WantedSlots {
     pub threads: Option<u32>,
 }
 
+impl WantedSlots {
+    /// The threads that it takes at least.
+    pub(super) const fn least_threads(self) -> u32 {
+        let threads = match self.threads {
+            Some(threads) => threads,
+            None => 1,
+        };
+        self.slots.saturating_mul(threads)
+    }
+}
+
 /// A file of settings has numbers, too.
 #[derive(Deserialize)]
 #[serde(untagged)]

@@ -90,14 +90,14 @@ impl Canvas {
             return;
         }
         let list = &headers[self.layer].channels;
-        let last = list.list.len().saturating_sub(1);
+        let end = list.list.len().saturating_sub(1);
         let (left, width) = (block.index.pixel_position.x(), block.index.pixel_size.width());
         for line in block.lines(list) {
             let number = line.location.channel;
             if let Some(place) = self.channels.iter().position(|channel| *channel == Some(number)) {
                 read(line.value, list.list[number].sample_type, &mut self.row[place]);
             }
-            if number == last {
+            if number == end {
                 let [red, green, blue, alpha] = &self.row;
                 let alpha = |x: usize| alpha.get(x).copied().unwrap_or(1.0);
                 let pixels = (0..width).map(|x| [red[x], green[x], blue[x], alpha(x)]);

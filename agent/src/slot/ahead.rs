@@ -11,7 +11,7 @@ use haywain_shared::scene::SceneId;
 use tokio_util::sync::CancellationToken;
 
 use super::Next;
-use super::berth::{Berth, Vain};
+use super::berth::Berth;
 use super::room::NotReady;
 use super::warmth::Wanted;
 use crate::blender::session::Failure;
@@ -219,7 +219,7 @@ impl Berth {
                 self.account.waits();
                 return Coming::Batch(grant, unwanted);
             }
-            Opened::Failed(failure) => Coming::Failed(self.attempt_failed(lease, frame, Vain::Failed(failure))),
+            Opened::Failed(failure) => Coming::Failed(self.attempt_failed(lease, frame, failure.into())),
             Opened::PutOff => {
                 let lease = self.shop.book.put_down(lease);
                 self.shop.report(Report::Release(lease, ReleaseRequest { frames: vec![frame] }));

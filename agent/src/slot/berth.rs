@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::LeaseId;
-use haywain_shared::protocol::FailureReport;
+use haywain_shared::protocol::{FailureReport, Stage};
 
 use super::warmth::Warm;
 use super::{Next, Workshop};
@@ -16,10 +16,17 @@ use crate::memory::{Account, LEAST_SESSION_BYTES, Stopped};
 
 /// How an attempt ended that brought no frame.
 pub(super) enum Vain {
-    /// It failed.
-    Failed(Failure),
+    /// It failed, and had come so far.
+    Failed(Failure, Stage),
     /// Its session was told to stop.
     Starved(Stopped),
+}
+
+impl From<Failure> for Vain {
+    /// On the way to the frame.
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure, Stage::Preparing)
+    }
 }
 
 /// A berth.
@@ -47,9 +54,9 @@ impl Berth {
 
     /// Reports an attempt that brought no frame. How the slot goes on after it.
     pub(super) fn attempt_failed(&mut self, lease: LeaseId, frame: FrameNumber, vain: Vain) -> Next {
-        let (failure, is_stopped) = match vain {
-            Vain::Failed(failure) => (failure, false),
-            Vain::Starved(why) => (self.starved(why), true),
+        let (failure, stage, is_stopped) = match vain {
+            Vain::Failed(failure, stage) => (failure, stage, false),
+            Vain::Starved(why) => (self.starved(why), Stage::Rendering, true),
         };
         let lease = self.shop.book.put_down(lease);
         let Failure { cause, message, peak_memory_bytes } = failure;
@@ -66,7 +73,8 @@ impl Berth {
             _ => Next::Frame,
         };
         self.warm = self.warm.take().filter(|warm| !is_stopped && warm.blender.is_alive());
-        self.shop.report(Report::Failure(lease, FailureReport { frame, cause, peak_memory_bytes, message, log_tail }));
+        let report = FailureReport { frame, cause, stage, peak_memory_bytes, message, log_tail };
+        self.shop.report(Report::Failure(lease, report));
         next
     }
 }

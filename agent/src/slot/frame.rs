@@ -6,7 +6,7 @@ use std::time::Duration;
 use haywain_shared::cause::Cause;
 use haywain_shared::devices::Painter;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::protocol::{FrameUpload, LeaseGrant};
+use haywain_shared::protocol::{FrameUpload, LeaseGrant, Stage};
 use tokio::time::Instant;
 
 use super::berth::Vain;
@@ -34,7 +34,7 @@ impl Slot {
         };
         let vain = match attempt {
             Ok(Ok(next)) => return next,
-            Ok(Err(failure)) => Vain::Failed(failure),
+            Ok(Err(vain)) => vain,
             Err(why) => Vain::Starved(why),
         };
         self.last_frame = None;
@@ -42,7 +42,7 @@ impl Slot {
     }
 
     /// Renders a frame, unless it turns out not to be this agent's any more once Blender is ready.
-    async fn render(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Result<Next, Failure> {
+    async fn render(&mut self, grant: &LeaseGrant, frame: FrameNumber) -> Result<Next, Vain> {
         let directory = self.berth.folder.join(FRAMES).join(format!("{}_{frame}", grant.lease_id));
         let ms = |limit_ms: Option<u64>| limit_ms.map(Duration::from_millis);
         let threads = self.post.threads();
@@ -58,7 +58,7 @@ impl Slot {
         }
         let warm = match self.berth.warmed_up(Wanted::by(grant)).await {
             Ok(warm) => warm,
-            Err(NotReady::Failed(failure)) => return Err(failure),
+            Err(NotReady::Failed(failure)) => return Err(failure.into()),
             Err(NotReady::Crowded(need)) => {
                 let _ = book.put_down(lease);
                 return Ok(Next::Crowded(need));
@@ -80,15 +80,20 @@ impl Slot {
         let painter = warm.scene.as_ref().map_or(Painter::Unknown, |scene| scene.painter);
         terms.device = self.equipment.order(&grant.blender, grant.device, grant.options.device, painter)?;
         std::fs::create_dir_all(&directory).map_err(|error| disk_failure(&error))?;
+        let mut stage = Stage::Preparing;
         let mut progress = |fraction| {
+            stage = Stage::Rendering;
             book.in_work(lease, frame, fraction);
             account.is_at(fraction);
         };
         self.signals.begun.cancel();
         let rendered = warm.blender.render(frame, &directory, terms, &mut progress).await;
         let put = match rendered {
-            Ok(rendered) => self.hand_over(grant, frame, rendered, &directory).await,
-            Err(failure) => Err(failure),
+            Ok(rendered) => {
+                let put = self.hand_over(grant, frame, rendered, &directory).await;
+                put.map_err(|failure| Vain::Failed(failure, Stage::Rendering))
+            }
+            Err(failure) => Err(Vain::Failed(failure, stage)),
         };
         if put.is_err() {
             // What a failed attempt has left is of no use; if it can't be removed now, the next start does it.

@@ -8,7 +8,7 @@ use haywain_shared::protocol::{InspectionWish, LeaseTiming};
 use haywain_shared::scene::SceneId;
 
 use super::Slot;
-use super::room::NotReady;
+use super::room::{Closing, NotReady};
 use super::warmth::{self, Wanted};
 use crate::blender::session::Failure;
 use crate::delivery::Report;
@@ -52,7 +52,10 @@ impl Slot {
             match self.berth.housed(wanted).await {
                 Ok(housed) => break housed,
                 Err(NotReady::Failed(failure)) => return Err(failure),
-                Err(NotReady::Crowded(need)) => self.room_for(need).await,
+                Err(NotReady::Crowded(need)) => {
+                    let closes = |Closing| Failure::new(Cause::AgentStopped, "the slot closes before there is room");
+                    self.room_for(need).await.map_err(closes)?;
+                }
             }
         };
         let opened = tokio::select! {

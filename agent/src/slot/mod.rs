@@ -212,7 +212,8 @@ impl Slot {
             self.all_told().await;
         }
         if let Next::Crowded(need) = next {
-            self.room_for(need).await;
+            // A slot that is to close sees so before it asks for more.
+            let _ = self.room_for(need).await;
         }
         if let Next::Pause(trouble) = next {
             let seconds = AFTER_TROUBLE.as_secs();

@@ -6,13 +6,14 @@ use std::time::Duration;
 use haywain_shared::cause::Cause;
 use haywain_shared::protocol::LeaseTiming;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Slot;
 use super::berth::Berth;
-use super::warmth::Wanted;
+use super::warmth::{Wanted, Warm};
 use crate::blender::session::Failure;
 use crate::memory::admission::{Admission, Need};
-use crate::memory::{LEAST_SESSION_BYTES, Stopped};
+use crate::memory::{Account, LEAST_SESSION_BYTES, Stopped};
 
 /// What is said of a machine that has no room for anything.
 const TOO_LITTLE: &str =
@@ -40,25 +41,53 @@ impl From<Failure> for NotReady {
     }
 }
 
+/// The slot is to close: to ask for room again would bring the same answer at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Closing;
+
+/// Waits for something. Meanwhile the session, if there is one, has nothing to do: it ends when it is told to, or after a while.
+async fn idly<T>(account: &Account, session: &mut Option<Warm>, waiting: impl Future<Output = T>) -> T {
+    tokio::pin!(waiting);
+    let until = Instant::now() + IDLE;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut waiting => return done,
+            why = account.stopped(), if session.is_some() => {
+                tracing::info!(%why, "session without work ended");
+            }
+            () = tokio::time::sleep_until(until), if session.is_some() => {
+                tracing::info!(minutes = IDLE.as_secs() / 60, "session ended: nobody has asked for its scene");
+            }
+        }
+        if let Some(warm) = session.take() {
+            warm.end().await;
+        }
+    }
+}
+
+/// Waits until there may be room for a scene, or for as long as that is worth it.
+async fn perhaps_room(account: &Account, need: Need, closing: &CancellationToken) -> Result<(), Closing> {
+    let mut changes = account.changes();
+    let until = Instant::now() + WAIT_FOR_ROOM;
+    loop {
+        changes.borrow_and_update();
+        if !account.is_crowded_for(need) {
+            return Ok(());
+        }
+        tokio::select! {
+            () = closing.cancelled() => return Err(Closing),
+            () = tokio::time::sleep_until(until) => return Ok(()),
+            _ = changes.changed() => {}
+        }
+    }
+}
+
 impl Slot {
     /// Waits for something. Meanwhile the session has nothing to do: it ends when its memory is wanted, or after a while.
     pub(super) async fn meanwhile<T>(&mut self, waiting: impl Future<Output = T>) -> T {
-        tokio::pin!(waiting);
-        let account = self.berth.account.clone();
-        let until = Instant::now() + IDLE;
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut waiting => return done,
-                why = account.stopped(), if self.berth.warm.is_some() => {
-                    tracing::info!(%why, "session without work ended");
-                }
-                () = tokio::time::sleep_until(until), if self.berth.warm.is_some() => {
-                    tracing::info!(minutes = IDLE.as_secs() / 60, "session ended: nobody has asked for its scene");
-                }
-            }
-            self.berth.end_session().await;
-        }
+        let Berth { account, warm, .. } = &mut *self.berth;
+        idly(account, warm, waiting).await
     }
 
     /// Waits until there is room for a Blender at all, unless there is one.
@@ -86,7 +115,7 @@ impl Slot {
     }
 
     /// Waits until the scene that the others had left no room for could be loaded, or for as long as that is worth it.
-    pub(super) async fn room_for(&mut self, need: Need) {
+    pub(super) async fn room_for(&mut self, need: Need) -> Result<(), Closing> {
         tracing::info!(
             need_mib = need.most_bytes >> 20,
             "no room beside the scenes that are being rendered: the batch went back; waiting"
@@ -97,22 +126,7 @@ impl Slot {
         let _note = self.shop.board.note(waits);
         let account = self.berth.account.clone();
         let closing = self.post.closing.clone();
-        self.meanwhile(async move {
-            let mut changes = account.changes();
-            let until = Instant::now() + WAIT_FOR_ROOM;
-            loop {
-                changes.borrow_and_update();
-                if !account.is_crowded_for(need) {
-                    return;
-                }
-                tokio::select! {
-                    () = closing.cancelled() => return,
-                    () = tokio::time::sleep_until(until) => return,
-                    _ = changes.changed() => {}
-                }
-            }
-        })
-        .await;
+        self.meanwhile(async move { perhaps_room(&account, need, &closing).await }).await
     }
 
     /// Ends the session after a frame if it is worn.
@@ -180,3 +194,6 @@ impl Berth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

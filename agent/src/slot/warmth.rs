@@ -98,6 +98,20 @@ impl Warm {
             && self.scene.as_ref().is_some_and(is_wanted)
     }
 
+    /// One that has nothing open, for tests.
+    #[cfg(test)]
+    pub(super) fn of(blender: Box<dyn WarmBlender>, build: BlenderBuild, place: Place) -> Self {
+        let household = Household {
+            blender: build,
+            scripts: Scripts::Blocked,
+            scripts_of: None,
+            addons: BTreeSet::new(),
+            gpu: None,
+            color_config: None,
+        };
+        Self { blender, household, scene: None, wear: Wear::default(), log_begun: false, place }
+    }
+
     /// Ends the Blender, and waits until it is gone.
     pub(super) async fn end(self) {
         let Self { blender, place, .. } = self;

@@ -20,7 +20,7 @@ pub(crate) fn heard_in(farm: &Path) {
     for agent in fs::read_dir(farm).into_iter().flatten().flatten() {
         let text = fs::read(agent.path().join(FILE)).unwrap_or_default();
         let entries: Vec<Value> = serde_json::from_slice(&text).unwrap_or_default();
-        let tried = entries.into_iter().filter(|entry| entry["triedWith"].is_string());
+        let tried = entries.into_iter().filter(|entry| entry["tried"].is_object());
         heard.extend(tried.filter_map(|entry| Some((entry["path"].as_str()?.to_owned(), entry))));
     }
 }

@@ -1,6 +1,8 @@
 //! Devices, with real Blenders on a machine that has no GPU: what is asked for is what renders, or the job says what it waits
 //! for. GPUs themselves are tested by what was recorded of them (`slot/equipment.rs`, `tests/driver/test_devices.py`).
 
+use std::fs;
+
 use haywain_agent::blender::SceneFolder;
 use haywain_agent::blender::session::{Failure, Opened};
 use haywain_shared::cause::Cause;
@@ -15,7 +17,7 @@ use crate::farm::Farm;
 use crate::session::{opening, start};
 
 fn with(scene: impl serde::Serialize, device: Option<&str>) -> Value {
-    json!({"from": 1, "to": 2, "scene": scene, "device": device})
+    json!({"from": 1, "to": 2, "scene": scene, "device": device, "maxAttempts": 1})
 }
 
 /// Waits until a job says that it waits for this.
@@ -65,6 +67,64 @@ fn what_only_software_would_draw_is_drawn_only_if_that_is_asked_for() {
         let job = farm.wait_for_end(&farm.render(&with(scene, Some("software"))));
         assert_eq!((job.state, job.device), (JobState::Completed, Some(DeviceKind::Software)), "{kind:?}");
     }
+}
+
+#[test]
+fn a_scene_waits_for_a_blender_that_can_denoise_it() {
+    let scenes = made_by("devices");
+    let farm = Farm::start(&scenes.join("denoised.blend"));
+    let _without = farm.agent("barn", &blenders::path(Kind::Program), 1);
+    let jobs = ["denoised", "denoised_by_nodes"].map(|name| {
+        let scene = farm.give_blend(&scenes.join(name).with_extension("blend"));
+        farm.render(&json!({"from": 1, "to": 6, "scene": scene, "maxAttempts": 1}))
+    });
+    for job in &jobs {
+        // The first that opens it cannot render it, and nobody pays for that.
+        let what = "no agent has a Blender in which OpenImageDenoise works, by which the scene is denoised: not barn (";
+        let waits = waits_for(&farm, job, what);
+        assert_eq!((waits.counts.done, waits.counts.failed), (0, 0));
+    }
+    let _with = farm.agent("mill", &blenders::path(Kind::Module), 1);
+    for job in &jobs {
+        assert_eq!(farm.wait_for_end(job).state, JobState::Completed);
+        let tried = farm.attempts(job);
+        let causes: Vec<_> = tried.iter().filter_map(|attempt| attempt.cause).collect();
+        assert_eq!(causes, [Cause::DeviceUnavailable], "{tried:?}");
+    }
+}
+
+#[test]
+fn what_failed_is_tried_again_at_the_next_start_and_all_in_another_jail() {
+    let farm = Farm::start(&blenders::scene("basic"));
+    let file = farm.folder().join("barn/blenders.json");
+    let known = || serde_json::from_slice::<Vec<Value>>(&fs::read(&file).unwrap()).unwrap();
+    let blender = blenders::path(Kind::Program);
+    let lives = |flags: &[&str]| {
+        let mut agent = farm.agent_with("barn", &blender, &[&["--slots", "1"], flags].concat());
+        agent.wait_for_log("agent ready");
+        let asked = agent.logged("finding out what it can do on this machine").len();
+        assert_eq!(agent.terminate(), Some(0));
+        let entry = known().into_iter().find(|entry| entry["path"] == json!(blender)).unwrap();
+        let engines = entry["facts"]["engines"].as_array().unwrap().clone();
+        (asked, engines.into_iter().filter(|engine| engine.get("failure").is_some()).collect::<Vec<_>>())
+    };
+    lives(&[]);
+    assert_eq!(lives(&[]), (0, vec![]), "it knows");
+
+    // As it is where nothing draws, and somebody has done something about it.
+    let mut entries = known();
+    for entry in &mut entries {
+        entry["tried"]["failed"] = json!(["EEVEE"]);
+        for engine in entry["facts"]["engines"].as_array_mut().unwrap() {
+            if engine["name"] == "EEVEE" {
+                engine["failure"] = json!("there is nothing that draws");
+            }
+        }
+    }
+    fs::write(&file, json!(entries).to_string()).unwrap();
+    assert_eq!(lives(&[]), (1, vec![]), "it has tried again");
+    assert_eq!(lives(&[]), (0, vec![]), "it knows");
+    assert_eq!(lives(&["--sandbox", "off"]), (1, vec![]), "all is other without a jail");
 }
 
 /// Opens one of the scenes of this module in a Blender.

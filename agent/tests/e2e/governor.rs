@@ -37,13 +37,24 @@ fn slots_open_and_close_without_a_lost_attempt_or_a_doubled_frame() {
 #[test]
 fn slots_that_the_owner_has_fixed_stay_as_they_are() {
     let farm = Farm::start(&blenders::scene("basic"));
-    let flags = ["--slots", "2x1", "--max-cpu", "50%"];
+    let flags = ["--slots", "2x1"];
     let mut agent = farm.agent_with("one", &blenders::path(Kind::Program), &flags);
     let path = farm.render(&json!({"from": 1, "to": 200}));
     assert_eq!(farm.wait_for_end(&path).state, JobState::Completed);
     assert_eq!(agent.wait_for_log("agent ready")["setting"], "2x1");
     assert_eq!((agent.logged("slot opened").len(), agent.logged("slot closed").len()), (2, 0));
     assert_eq!(agent.terminate(), Some(0));
+}
+
+#[test]
+fn slots_that_take_more_than_the_owner_allows_are_refused_at_the_start() {
+    let farm = Farm::start(&blenders::scene("basic"));
+    let flags = ["--slots", "2x1", "--max-cpu", "1"];
+    let mut agent = farm.agent_with("one", &blenders::path(Kind::Program), &flags);
+    assert_eq!(agent.wait_for_exit(), Some(1));
+    let log = std::fs::read_to_string(farm.folder().join("one.log")).unwrap();
+    let why = "--slots 2x1 takes 2 render threads at least, and --max-cpu 1 allows 1 on this machine: want fewer";
+    assert!(log.contains(why), "{log}");
 }
 
 /// What the agent says when it stands back, and when it goes on.

@@ -13,7 +13,7 @@ use haywain_agent::jail::{Belongings, Jailer, Sandbox, Walls};
 use haywain_agent::output;
 use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
-use haywain_shared::options::RenderOptions;
+use haywain_shared::options::{RenderOptions, Scripts};
 use haywain_shared::protocol::{BlenderBuild, BlenderKind, InspectionWish};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
@@ -129,6 +129,30 @@ async fn a_session_renders_scenes_in_turn_and_tells_what_it_made() {
             let checked = output::check(&into, &rendered.files).unwrap();
             assert_eq!((checked.files[0].width, checked.files[0].height), (64, 36));
         }
+        session.end().await;
+    }
+}
+
+#[tokio::test]
+async fn the_threads_of_a_session_change_from_frame_to_frame() {
+    let root = blenders::made_by("scripts");
+    let scene = SceneFolder { entry: root.join("threads.blend"), root, places: Vec::new(), color_config: None };
+    let options = RenderOptions { scripts: Scripts::Allowed, ..RenderOptions::default() };
+    for kind in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = start(kind, folder.path()).await;
+        session.open(&scene, opening(&options)).await.unwrap();
+        let process = session.process();
+        for (number, threads) in [(1, 1), (2, 2), (3, 3), (4, 1)] {
+            let into = empty_folder(&folder, &number.to_string());
+            let terms = Terms { threads: Some(threads), ..TERMS };
+            let rendered = session.render(frame(number), &into, terms, |_| {}).await.unwrap();
+            // What the scene's own script has seen and left in the picture.
+            let picture = fs::read(into.join(&rendered.files[0].name)).unwrap();
+            let note = format!("Note\0FIXED {threads}");
+            assert!(picture.windows(note.len()).any(|part| part == note.as_bytes()), "{kind:?}: no {note:?}");
+        }
+        assert_eq!(session.process(), process);
         session.end().await;
     }
 }

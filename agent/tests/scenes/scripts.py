@@ -22,6 +22,17 @@ bpy.app.handlers.frame_change_pre.append(move)
 move(None)
 """
 
+# Notes in each picture how many threads it is rendered with.
+THREADS = """
+import bpy
+
+def note(scene, *_):
+    scene.render.use_stamp_note = True
+    scene.render.stamp_note_text = f"{scene.render.threads_mode} {scene.render.threads}"
+
+bpy.app.handlers.render_pre.append(note)
+"""
+
 ADDON = """
 bl_info = {"name": "Studio Nodes", "version": (1, 2, 0), "blender": (3, 0, 0), "category": "Node"}
 
@@ -60,17 +71,22 @@ def driven(name, expression):
     save(name)
 
 
+def registered(name, text_name, script):
+    basic_scene()
+    text = bpy.data.texts.new(text_name)
+    text.write(script)
+    text.use_module = True
+    save(name)
+
+
 def make_all():
     driven("simple", "frame / 10")
     driven("harmless", "[1, 2, 3][1] - 1 + frame / 10")
     # The same picture each time, but not without permission.
     driven("needs_python", "__import__('math').floor(1.5)")
 
-    basic_scene()
-    text = bpy.data.texts.new("rig_ui.py")
-    text.write(HANDLER)
-    text.use_module = True
-    save("registered")
+    registered("registered", "rig_ui.py", HANDLER)
+    registered("threads", "threads.py", THREADS)
 
     addons = os.path.join(FOLDER, "addons")
     os.makedirs(addons)

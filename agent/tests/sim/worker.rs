@@ -140,7 +140,7 @@ impl Worker {
             introduction: Introduction { identity, name, machine, blenders, abilities: Abilities::default() },
             studio: Arc::new(studio),
             clock: Arc::clone(&self.world.calendar) as Arc<_>,
-            governor: Governor::new(governor::Limits::new(slots, 0, 2, 2, None, memory)),
+            governor: Governor::new(governor::Limits::new(slots, 0, 2, 2, None, memory).unwrap()),
             courtesy: Courtesy::new((!is_steady).then_some(0.5)),
             load: Box::new(neighbour),
             max_outbox_bytes: 1000,

@@ -1,12 +1,13 @@
 //! Which agents can render a job at all, and by which of their Blenders: what the job asks for against what the agent said of
 //! itself.
 
+mod words;
+
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use haywain_shared::blender_version::{BlenderVersion, Release, VersionRequirement};
-use haywain_shared::devices::{self, DeviceFacts, DeviceKind, Lacking, Painter};
+use haywain_shared::devices::{self, DeviceFacts, DeviceKind, Lacking, Painter, PartFacts};
 use haywain_shared::ids::AgentId;
 use haywain_shared::inspection::SceneLook;
 use haywain_shared::job::AgentReport;
@@ -15,6 +16,7 @@ use haywain_shared::protocol::{Abilities, BlenderBuild, BlenderFacts};
 use haywain_shared::requirements::{AgentRule, Requirements, Tag, TagRule};
 use haywain_shared::size::Size;
 
+pub use self::words::{why_it_idles, why_it_waits};
 use super::submitter::Submitter;
 
 /// What a job needs.
@@ -36,6 +38,8 @@ pub struct Needs {
     pub looks: Option<Vec<SceneLook>>,
     /// The kind of device of its first lease for which that was known, unless it is mixed.
     pub begun_with: Option<DeviceKind>,
+    /// The agents that have lately refused it for what they lack, though nothing that is known said so, each with its words.
+    pub refused_by: BTreeMap<AgentId, String>,
 }
 
 /// What an agent is to render a job with.
@@ -122,6 +126,15 @@ pub enum Misfit {
         /// What happened when it was tried.
         failure: String,
     },
+    /// A denoiser that the scene uses does not work there.
+    NoDenoiser {
+        /// The denoiser.
+        denoiser: String,
+        /// What happened when it was tried.
+        failure: String,
+    },
+    /// It has refused the job, for this.
+    Refused(String),
     /// It lacks a device.
     NoDevice {
         /// What would do.
@@ -157,18 +170,34 @@ impl Needs {
         }
     }
 
-    /// What is to be rendered, as far as that is known.
-    fn look(&self) -> (Option<&str>, Painter) {
+    /// What is known of the scene that is to be rendered.
+    fn look(&self) -> Option<&SceneLook> {
         let looks = self.looks.as_deref().unwrap_or_default();
-        let is_meant = |look: &&SceneLook| self.options.scene_name.as_ref().is_none_or(|name| look.name == *name);
-        let look = looks.iter().find(is_meant);
-        let in_file = look.map(|look| look.engine.as_str());
-        let device = look.and_then(|look| look.device.as_deref());
-        match (self.options.engine.as_deref().or(in_file), device) {
-            // What the scene says of Cycles' device is not told while another engine is set in it.
-            (Some("CYCLES"), None) | (None, _) => (None, Painter::Unknown),
-            (Some(engine), device) => (Some(engine), Painter::of(engine, device)),
+        looks.iter().find(|look| self.options.scene_name.as_ref().is_none_or(|name| look.name == *name))
+    }
+
+    /// The engine, as far as it is known.
+    fn engine(&self) -> Option<&str> {
+        self.options.engine.as_deref().or_else(|| Some(self.look()?.engine.as_str()))
+    }
+
+    /// What is to be rendered, as far as that is known.
+    fn painter(&self) -> Painter {
+        let of_cycles = |look: &SceneLook| Some(look.cycles.as_ref()?.device.clone());
+        let device = self.look().and_then(|look| look.device.clone().or_else(|| of_cycles(look)));
+        match (self.engine(), device) {
+            (Some("CYCLES"), None) | (None, _) => Painter::Unknown,
+            (Some(engine), device) => Painter::of(engine, device.as_deref()),
         }
+    }
+
+    /// The denoisers that it cannot be rendered without, as far as they are known.
+    fn denoisers(&self) -> impl Iterator<Item = &str> {
+        // Of one layer alone it is not told whether it is denoised.
+        let is_told = self.engine() == Some("CYCLES") && self.options.view_layer.is_none();
+        let look = self.look();
+        let of_cycles = look.filter(|_| is_told).and_then(|look| look.cycles.as_ref()?.denoiser.as_deref());
+        of_cycles.into_iter().chain(look.and_then(|look| look.compositor_denoiser.as_deref()))
     }
 
     /// What an agent is to render the job with, or why it cannot.
@@ -184,6 +213,9 @@ impl Needs {
             return Err(Misfit::NoAddon(missing.clone()));
         }
         let fit = self.equipped(agent)?;
+        if let Some(why) = self.refused_by.get(&agent.id) {
+            return Err(Misfit::Refused(why.clone()));
+        }
         let has_bytes = agent.memory_available_bytes;
         match (memory, self.ran_out_at_bytes) {
             (Some(wanted), _) if wanted.bytes > has_bytes => Err(Misfit::LittleMemory { wanted: *wanted, has_bytes }),
@@ -198,7 +230,8 @@ impl Needs {
     fn equipped(&self, agent: &Applicant<'_>) -> Result<Fit, Misfit> {
         let mut misfit = None;
         for facts in closest(&self.versions(), self.saved_by, agent.blenders)? {
-            match self.device(facts, agent.devices) {
+            let device = self.parts(facts).and_then(|()| self.device(facts, agent.devices));
+            match device {
                 Ok(device) => return Ok(Fit { blender: facts.build.clone(), device }),
                 Err(other) => misfit = misfit.or(Some(other)),
             }
@@ -206,13 +239,24 @@ impl Needs {
         Err(misfit.unwrap_or_else(|| Misfit::NoBlender { wanted: self.versions(), has: Vec::new() }))
     }
 
+    /// Whether the engine and the denoisers of the job work in a Blender. One that it says nothing of may.
+    fn parts(&self, facts: &BlenderFacts) -> Result<(), Misfit> {
+        let broken = |parts: &[PartFacts], is_used: &dyn Fn(&str) -> bool| {
+            let is_broken = |part: &&PartFacts| part.failure.is_some() && is_used(&part.name);
+            let part = parts.iter().find(is_broken)?;
+            Some((part.name.clone(), part.failure.clone()?))
+        };
+        let engine = self.engine().unwrap_or_default();
+        if let Some((engine, failure)) = broken(&facts.engines, &|name| engine.contains(name)) {
+            return Err(Misfit::NoEngine { engine, failure });
+        }
+        let denoiser = broken(&facts.denoisers, &|name| self.denoisers().any(|used| used == name));
+        denoiser.map_or(Ok(()), |(denoiser, failure)| Err(Misfit::NoDenoiser { denoiser, failure }))
+    }
+
     /// The kind of device that a Blender is to render the job with, of those that are free.
     fn device(&self, facts: &BlenderFacts, free: Option<&[String]>) -> Result<Option<DeviceKind>, Misfit> {
-        let (engine, painter) = self.look();
-        let broken = facts.engines.iter().find(|part| engine.is_some_and(|engine| engine.contains(&part.name)));
-        if let Some((part, failure)) = broken.and_then(|part| Some((part, part.failure.clone()?))) {
-            return Err(Misfit::NoEngine { engine: part.name.clone(), failure });
-        }
+        let painter = self.painter();
         let wish = self.options.device;
         if facts.devices.is_empty() && wish.is_none() {
             // Nothing is known of them: who opens the scene will see.
@@ -283,111 +327,6 @@ impl Versions {
             Self::Any => true,
         }
     }
-}
-
-impl fmt::Display for Versions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Asked(requirement) => write!(f, "Blender {requirement}, which the job asks for"),
-            Self::NotOlderThan(release) => write!(f, "Blender {release}, which saved the file, or a newer one"),
-            Self::Only(version) => write!(f, "Blender {version}, which the job was begun with"),
-            Self::Any => f.write_str("a Blender"),
-        }
-    }
-}
-
-/// What a fitting agent does, to follow "no agent …".
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listed = |tags: &BTreeSet<Tag>| tags.iter().map(Tag::to_string).collect::<Vec<_>>().join(", ");
-        match self {
-            Self::NotNamed => f.write_str("is one of those that the job names"),
-            Self::Excluded => f.write_str("is other than those that the job excludes"),
-            Self::NoTag(tags) if tags.len() == 1 => write!(f, "has the tag {} (--tag)", listed(tags)),
-            Self::NoTag(tags) => write!(f, "has one of the tags {} (--tag)", listed(tags)),
-            Self::Tagged(tag) => write!(f, "is without the tag {tag}"),
-            Self::ScriptsBlocked(by) => match by {
-                Submitter::Nobody => f.write_str("lets scripts of jobs without a token run (--allow-scripts)"),
-                Submitter::Token(name) => write!(f, "lets scripts of the token {name} run (--allow-scripts)"),
-                Submitter::Revoked(name) => {
-                    write!(
-                        f,
-                        "lets scripts of everybody run (--allow-scripts), and the job's token, {name}, is revoked"
-                    )
-                }
-            },
-            Self::NoAddon(name) => write!(f, "has the add-on {name} (--addons)"),
-            Self::NoBlender { wanted, .. } => write!(f, "has {wanted}"),
-            Self::NoEngine { engine, .. } => write!(f, "has a Blender whose {engine} works"),
-            Self::NoDevice { wanted, .. } => write!(f, "has {wanted}"),
-            Self::LittleMemory { wanted, .. } => write!(f, "has {} of memory free", String::from(*wanted)),
-            Self::NoMoreMemory { ran_out_at_bytes, .. } => {
-                write!(
-                    f,
-                    "has more memory free than the {} MiB that its frames have run out of",
-                    ran_out_at_bytes >> 20
-                )
-            }
-        }
-    }
-}
-
-impl Misfit {
-    /// What the agent has in place of what is wanted, where that says more.
-    fn instead(&self) -> Option<String> {
-        match self {
-            Self::NoBlender { has, .. } if has.is_empty() => Some("none".to_owned()),
-            Self::NoBlender { has, .. } => Some(has.join(", ")),
-            Self::NoEngine { failure, .. } => Some(failure.clone()),
-            Self::NoDevice { has, .. } if has.is_empty() => Some("none".to_owned()),
-            Self::NoDevice { has, .. } => Some(has.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-            Self::LittleMemory { has_bytes, .. } | Self::NoMoreMemory { has_bytes, .. } => {
-                Some(format!("{} MiB", has_bytes >> 20))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The most agents that are named for one reason.
-const NAMED: usize = 5;
-
-/// Why a job waits: what each of the agents that are there lacks, by their names; empty if one of them fits.
-#[must_use]
-pub fn why_it_waits<'a>(needs: &Needs, agents: impl IntoIterator<Item = Applicant<'a>>) -> Vec<String> {
-    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
-    for agent in agents {
-        let Err(misfit) = needs.fit(&agent) else { return Vec::new() };
-        let wanted = misfit.to_string();
-        let who = match misfit.instead() {
-            Some(instead) => format!("{} ({instead})", agent.name),
-            None => agent.name.to_owned(),
-        };
-        match reasons.iter_mut().find(|(known, _)| *known == wanted) {
-            Some((_, who_else)) => who_else.push(who),
-            None => reasons.push((wanted, vec![who])),
-        }
-    }
-    match &reasons[..] {
-        [] => vec!["no agent is there that takes work".to_owned()],
-        [(wanted, who)] => vec![format!("no agent {wanted}: not {}", some_of(who))],
-        several => several.iter().map(|(wanted, who)| format!("of {} none {wanted}", some_of(who))).collect(),
-    }
-}
-
-/// Why an agent can take none of the jobs that are next, if there are any.
-#[must_use]
-pub fn why_it_idles(next: &[Needs], agent: &Applicant<'_>) -> Option<String> {
-    let misfits = next.iter().map(|needs| needs.fit(agent).err()).collect::<Option<Vec<_>>>()?;
-    let first = misfits.first()?;
-    let here = first.instead().map(|instead| format!(", not {instead}")).unwrap_or_default();
-    Some(format!("it can take none of the jobs that are next: the first is for one that {first}{here}"))
-}
-
-fn some_of(names: &[String]) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let first = names[..names.len() - more].join(", ");
-    if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use haywain_shared::cause::Cause;
+use haywain_shared::devices::DeviceKind;
+use haywain_shared::protocol::Stage;
 
 /// Attempts that a frame gets before it is given up, unless its job says otherwise.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
@@ -11,7 +13,7 @@ pub const MAX_EXPIRIES: u32 = 5;
 /// How long a frame waits for another agent, or one with more memory, before any will do. A farm of one gets its retries.
 pub const PICKY: Duration = Duration::from_mins(1);
 
-/// The failed attempts at one frame so far, the one that has just ended included.
+/// The failed attempts at one frame so far, the one that has just ended included. Refusals are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct History {
     /// Those that count against the job's `maxAttempts`.
@@ -33,6 +35,37 @@ impl History {
             }
         }
         history
+    }
+}
+
+/// Whether an attempt was one at all, or its agent has only found out that it cannot render the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was one, and costs what its cause costs.
+    No,
+    /// Nobody knew what the scene needs; now that is known, and matched. It costs nothing.
+    Uninformed,
+    /// The agent lacks something that nothing told of. It costs nothing, and the agent gets no more of the job for a while.
+    Standing,
+}
+
+/// How long an agent gets no more of a job that it has refused, unless it begins anew before: opening a large scene in vain takes
+/// time that other jobs could have.
+pub const REFUSES_FOR: Duration = Duration::from_hours(1);
+
+/// Whether an attempt was a refusal, that ended for `cause` at `stage`. It was leased for the device `leased_for`, if it was
+/// known which; `matched` is what would be said of its agent now: for which device it would get the job, if it would.
+#[must_use]
+pub fn refusal(
+    cause: Cause,
+    stage: Stage,
+    leased_for: Option<DeviceKind>,
+    matched: Option<Option<DeviceKind>>,
+) -> Refusal {
+    match (cause, stage) {
+        (Cause::DeviceUnavailable, _) if leased_for.is_none() && matched != Some(None) => Refusal::Uninformed,
+        (Cause::DeviceUnavailable, Stage::Preparing) => Refusal::Standing,
+        _ => Refusal::No,
     }
 }
 
@@ -122,7 +155,7 @@ pub const ASIDE: Duration = Duration::from_mins(10);
 
 /// Whether an agent is to be set aside, by its last attempts, newest first: for each its job and the cause it failed for, if
 /// it did. One bad job does not make a bad agent, so that it takes failures on at least two; nor does what is not its own
-/// fault.
+/// fault, and refusals are not among them.
 #[must_use]
 pub fn sets_aside<J: PartialEq>(attempts: &[(J, Option<Cause>)]) -> bool {
     let own_fault = |cause: Cause| price(cause) == Price::Attempt && !cause.is_the_scenes_fault();
@@ -163,6 +196,32 @@ mod tests {
             assert_eq!(decide(last, history, 3, opinion), decision, "{causes:?}, {opinion:?}");
         }
         assert_eq!(decide(Crashed, History::of([Crashed]), 1, Settled), GiveUpFrame);
+    }
+
+    #[test]
+    fn what_an_agent_cannot_render_is_no_attempt_until_the_frame_is_begun() {
+        use Cause::{Crashed, DeviceUnavailable};
+        use DeviceKind::{Cpu, Optix};
+        use Stage::{Preparing, Rendering};
+        #[rustfmt::skip]
+        let cases = [
+            // Nobody had looked: now it would get it for another device, or not at all.
+            (DeviceUnavailable, Preparing, None, None, Refusal::Uninformed),
+            (DeviceUnavailable, Preparing, None, Some(Some(Optix)), Refusal::Uninformed),
+            (DeviceUnavailable, Rendering, None, None, Refusal::Uninformed),
+            // It would get the same again.
+            (DeviceUnavailable, Preparing, None, Some(None), Refusal::Standing),
+            (DeviceUnavailable, Preparing, Some(Cpu), Some(Some(Cpu)), Refusal::Standing),
+            (DeviceUnavailable, Preparing, Some(Optix), Some(Some(Cpu)), Refusal::Standing),
+            // A frame that breaks GPUs must not go round for ever.
+            (DeviceUnavailable, Rendering, Some(Optix), Some(Some(Optix)), Refusal::No),
+            (DeviceUnavailable, Rendering, None, Some(None), Refusal::No),
+            (Crashed, Preparing, None, None, Refusal::No),
+        ];
+        for (cause, stage, leased_for, matched, expected) in cases {
+            let found = refusal(cause, stage, leased_for, matched);
+            assert_eq!(found, expected, "{cause}, {stage:?}, {leased_for:?}, {matched:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{
     Abilities, BlenderBuild, BlenderFacts, HeldLease, InspectionWish, LeaseGrant, LeaseTiming, MachineFacts,
-    MachineSample,
+    MachineSample, Stage,
 };
 use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::SceneId;
@@ -261,6 +261,8 @@ pub struct Failure {
     pub frame: FrameNumber,
     /// Why.
     pub cause: Cause,
+    /// How far it had come.
+    pub stage: Stage,
     /// The most memory that Blender has had, where known.
     pub peak_memory_bytes: Option<u64>,
     /// What the agent says about it.

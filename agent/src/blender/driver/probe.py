@@ -19,7 +19,7 @@ sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 
 from haywain.denoising import DENOISERS, has_denoiser
 from haywain.devices import compute_devices, draws, graphics_device
-from haywain.failures import describe
+from haywain.failures import Failure, describe
 from haywain.options import choose_engine
 
 ENGINES = ("CYCLES", "WORKBENCH", "EEVEE")
@@ -64,7 +64,7 @@ def try_engine(scene, name):
 def try_denoiser(scene, name):
     choose_engine(scene, "CYCLES")
     if not has_denoiser(scene, name):
-        raise RuntimeError(f"Blender does not offer {DENOISERS[name]} here")
+        raise Failure("device_unavailable", f"Blender does not offer {DENOISERS[name]} here")
     scene.cycles.use_denoising, scene.cycles.denoiser = True, name
     render(scene)
 
@@ -80,12 +80,14 @@ def main():
         if name in done:
             continue
         say(begins={"kind": kind, "name": name})
-        failure = None
         try:
             attempt(tiny_scene(), name)
+        except Failure as lacking:  # Which this Blender has not, whatever becomes of the machine.
+            say(lacks=lacking.message)
         except BaseException as error:
-            failure = getattr(error, "message", None) or " ".join(describe(error).split())
-        say(ended=failure)
+            say(ended=" ".join(describe(error).split()))
+        else:
+            say(ended=None)
     say(over=True)
     os._exit(0)
 

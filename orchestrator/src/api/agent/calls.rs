@@ -112,10 +112,10 @@ pub(super) async fn fail(
     Path(lease): Path<LeaseId>,
     Json(report): Json<FailureReport>,
 ) -> Result<StatusCode, Failed> {
-    let FailureReport { frame, cause, peak_memory_bytes, message, log_tail } = report;
+    let FailureReport { frame, cause, stage, peak_memory_bytes, message, log_tail } = report;
     let (message, log_tail) = (said::reason(message), said::log(log_tail));
     tracing::warn!(%lease, %frame, %cause, reason = message, "attempt failed");
-    app.store.fail(Failure { lease, frame, cause, peak_memory_bytes, message, log_tail }).await?;
+    app.store.fail(Failure { lease, frame, cause, stage, peak_memory_bytes, message, log_tail }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

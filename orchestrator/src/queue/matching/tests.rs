@@ -1,6 +1,7 @@
 //! Tables of what fits what.
 
-use haywain_shared::devices::PartFacts;
+mod devices;
+
 use haywain_shared::protocol::{AddonFacts, BlenderBuild, BlenderKind};
 use serde_json::{Value, json};
 
@@ -21,6 +22,7 @@ fn needs(options: Value, requirements: Value) -> Needs {
         ran_out_at_bytes: None,
         looks: None,
         begun_with: None,
+        refused_by: BTreeMap::new(),
     }
 }
 
@@ -156,6 +158,7 @@ fn the_blender_closest_to_the_file_s_own_is_used() {
             ran_out_at_bytes: None,
             looks: None,
             begun_with: None,
+            refused_by: BTreeMap::new(),
         };
         let (blenders, abilities) = (blenders(has), Abilities::default());
         let agent = Applicant {
@@ -258,108 +261,20 @@ fn a_job_says_what_it_waits_for() {
     }
 }
 
-/// A Blender with these devices, the ids of which are their words.
-fn equipped(version: &str, devices: &[DeviceKind]) -> BlenderFacts {
-    let [facts] = &blenders(&[version])[..] else { unreachable!("one is asked for") };
-    let device = |kind: &DeviceKind| DeviceFacts { kind: *kind, name: "RTX".to_owned(), id: kind.word().to_owned() };
-    BlenderFacts { devices: devices.iter().map(device).collect(), ..facts.clone() }
-}
-
-fn looks(looks: &[(&str, &str, &str)]) -> Vec<SceneLook> {
-    let look = |(name, engine, device): &(&str, &str, &str)| SceneLook {
-        name: (*name).to_owned(),
-        engine: (*engine).to_owned(),
-        device: Some((*device).to_owned()).filter(|device| !device.is_empty()),
+#[test]
+fn an_agent_that_has_refused_a_job_does_not_fit_it() {
+    let (blenders, abilities) = (blenders(&["4.2.1"]), Abilities::default());
+    let (barn, mill) = (AgentId::generate(), AgentId::generate());
+    let agent = |id, name| Applicant {
+        id,
+        name,
+        blenders: &blenders,
+        abilities: &abilities,
+        devices: None,
+        memory_available_bytes: 0,
     };
-    looks.iter().map(look).collect()
-}
-
-#[test]
-fn an_agent_gets_what_its_devices_render() {
-    use DeviceKind::{Cpu, Cuda, Graphics, Optix, Software};
-    let plain = [equipped("4.2.1", &[Cpu, Software])];
-    // The older one was built without GPUs.
-    let strong = [equipped("4.2.1", &[Cpu]), equipped("5.0.1", &[Cpu, Optix, Cuda, Graphics])];
-    let gpu = Some(looks(&[("Shot", "CYCLES", "GPU"), ("Still", "CYCLES", "CPU")]));
-    let eevee = Some(looks(&[("Shot", "BLENDER_EEVEE", "")]));
-    let lacks = |wanted: Lacking, has: &[DeviceKind]| Err(Misfit::NoDevice { wanted, has: has.to_vec() });
-    let fits = |version: &str, device: Option<DeviceKind>| Ok(Fit { blender: equipped(version, &[]).build, device });
-    #[rustfmt::skip]
-    let cases = [
-        // Nobody has looked into the scene: whoever opens it will see.
-        (json!({}), None, None, &plain[..], None, fits("4.2.1", None)),
-        (json!({}), gpu.clone(), None, &plain[..], None, lacks(Lacking::GpuForTheScene, &[Cpu, Software])),
-        (json!({"device": "any"}), gpu.clone(), None, &plain[..], None, fits("4.2.1", Some(Cpu))),
-        (json!({"device": "cpu"}), gpu.clone(), None, &strong[..], None, fits("4.2.1", Some(Cpu))),
-        (json!({"sceneName": "Still"}), gpu.clone(), None, &plain[..], None, fits("4.2.1", Some(Cpu))),
-        // A newer Blender, where the closest cannot.
-        (json!({}), gpu.clone(), None, &strong[..], None, fits("5.0.1", Some(Optix))),
-        (json!({"device": "cuda"}), gpu.clone(), None, &strong[..], None, fits("5.0.1", Some(Cuda))),
-        (json!({"device": "hip"}), gpu.clone(), None, &strong[1..], None,
-            lacks(Lacking::Kind(DeviceKind::Hip), &[Cpu, Optix, Cuda, Graphics])),
-        (json!({"device": "optix"}), None, None, &plain[..], None, lacks(Lacking::Kind(Optix), &[Cpu, Software])),
-        // One slot has the GPU, and another asks.
-        (json!({}), gpu.clone(), None, &strong[1..], Some(vec!["cpu"]), lacks(Lacking::GpuForTheScene, &[Cpu])),
-        (json!({}), gpu.clone(), None, &strong[1..], Some(vec!["cuda"]), fits("5.0.1", Some(Cuda))),
-        // What a job was begun with.
-        (json!({}), gpu.clone(), Some(Cuda), &strong[..], None, fits("5.0.1", Some(Cuda))),
-        (json!({"device": "any"}), gpu.clone(), Some(Optix), &plain[..], None, lacks(Lacking::Begun(Optix), &[Cpu, Software])),
-        // What draws.
-        (json!({}), eevee.clone(), None, &plain[..], None, lacks(Lacking::Graphics, &[Cpu, Software])),
-        (json!({"device": "software"}), eevee.clone(), None, &plain[..], None, fits("4.2.1", Some(Software))),
-        (json!({}), eevee.clone(), None, &strong[..], None, fits("5.0.1", Some(Graphics))),
-        (json!({"engine": "WORKBENCH"}), gpu.clone(), None, &strong[..], None, fits("5.0.1", Some(Graphics))),
-        (json!({"engine": "CYCLES"}), eevee, None, &plain[..], None, fits("4.2.1", None)),
-        // An agent of which nothing is known.
-        (json!({}), gpu, None, &[equipped("4.2.1", &[])][..], None, fits("4.2.1", None)),
-    ];
-    for (options, looks, begun_with, blenders, free, expected) in cases {
-        let needs = Needs { looks, begun_with, saved_by: "4.2".parse().ok(), ..needs(options, json!({})) };
-        let free: Option<Vec<String>> = free.map(|ids| ids.into_iter().map(str::to_owned).collect());
-        let agent = Applicant {
-            id: AgentId::generate(),
-            name: "barn",
-            blenders,
-            abilities: &Abilities::default(),
-            devices: free.as_deref(),
-            memory_available_bytes: 0,
-        };
-        assert_eq!(needs.fit(&agent), expected, "{needs:?} {blenders:?}");
-    }
-}
-
-#[test]
-fn a_job_says_which_device_it_waits_for() {
-    let abilities = Abilities::default();
-    let mut facts = equipped("4.2.1", &[DeviceKind::Cpu, DeviceKind::Software]);
-    let failure = "Blender died of it".to_owned();
-    facts.engines = vec![PartFacts { name: "EEVEE".to_owned(), failure: Some(failure) }];
-    let blenders = [facts];
-    let gpu = Some(looks(&[("Shot", "CYCLES", "GPU")]));
-    let eevee = Some(looks(&[("Shot", "BLENDER_EEVEE_NEXT", "")]));
-    let cases = [
-        (
-            json!({"device": "optix"}),
-            gpu.clone(),
-            "no agent has OptiX, which the job asks for: not barn (CPU, software that draws)",
-        ),
-        (
-            json!({}),
-            gpu,
-            "no agent has GPU, which the scene asks for (device: any would take a CPU): not barn (CPU, software that draws)",
-        ),
-        (json!({}), eevee, "no agent has a Blender whose EEVEE works: not barn (Blender died of it)"),
-    ];
-    for (options, looks, reason) in cases {
-        let needs = Needs { looks, ..needs(options, json!({})) };
-        let agent = Applicant {
-            id: AgentId::generate(),
-            name: "barn",
-            blenders: &blenders,
-            abilities: &abilities,
-            devices: None,
-            memory_available_bytes: 0,
-        };
-        assert_eq!(why_it_waits(&needs, [agent]), [reason]);
-    }
+    let needs = Needs { refused_by: [(barn, "its GPU is gone".to_owned())].into(), ..needs(json!({}), json!({})) };
+    assert!(needs.fit(&agent(mill, "mill")).is_ok());
+    let reason = "no agent has what its frames turned out to need: not barn (its GPU is gone)";
+    assert_eq!(why_it_waits(&needs, [agent(barn, "barn")]), [reason]);
 }

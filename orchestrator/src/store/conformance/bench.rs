@@ -14,7 +14,7 @@ use haywain_shared::job::JobReport;
 use haywain_shared::options::RenderOptions;
 use haywain_shared::protocol::{
     Abilities, BlenderBuild, BlenderKind, HeartbeatAnswer, HeldLease, LeaseStanding, LeaseTiming, MachineFacts,
-    MachineSample, UploadOutcome,
+    MachineSample, Stage, UploadOutcome,
 };
 use haywain_shared::requirements::Requirements;
 use haywain_shared::scene::{Manifest, SceneId};
@@ -211,10 +211,20 @@ impl Bench {
     }
 
     pub(super) async fn fail(&self, lease: &Lease, number: i64, cause: Cause) {
+        self.fail_at(Stage::Rendering, lease, number, cause).await;
+    }
+
+    /// The agent finds out that it cannot render a frame before it has begun it.
+    pub(super) async fn refuse(&self, lease: &Lease, number: i64) {
+        self.fail_at(Stage::Preparing, lease, number, Cause::DeviceUnavailable).await;
+    }
+
+    async fn fail_at(&self, stage: Stage, lease: &Lease, number: i64, cause: Cause) {
         let failure = Failure {
             lease: lease.id,
             frame: frame(number),
             cause,
+            stage,
             peak_memory_bytes: Some(GIB),
             message: format!("{cause} it is"),
             log_tail: "the log".to_owned(),

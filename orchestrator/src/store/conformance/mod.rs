@@ -9,6 +9,7 @@ mod expiry;
 mod failures;
 mod grants;
 mod options;
+mod refusals;
 mod renewals;
 mod requirements;
 mod retries;
@@ -24,6 +25,7 @@ pub(super) use self::expiry::*;
 pub(super) use self::failures::*;
 pub(super) use self::grants::*;
 pub(super) use self::options::*;
+pub(super) use self::refusals::*;
 pub(super) use self::renewals::*;
 pub(super) use self::requirements::*;
 pub(super) use self::retries::*;
@@ -106,6 +108,11 @@ cases! {
     an_agent_that_fails_on_several_jobs_is_set_aside_and_forgiven
     attempts_are_kept
     of_what_attempts_have_said_the_latest_is_told
+    a_job_that_an_agent_refuses_goes_to_others
+    a_job_that_every_agent_refuses_says_why_it_waits
+    who_retries_a_job_has_all_agents_asked_again
+    nobody_pays_for_a_scene_that_nobody_knew
+    a_frame_that_its_device_fails_at_is_tried_so_often
     a_scene_says_which_of_its_blobs_are_missing
     a_blob_has_one_size
     a_job_needs_a_scene_that_is_all_there

@@ -142,6 +142,8 @@ pub(super) fn inspection(fault: FaultKind) -> Inspection {
         format: "PNG".to_owned(),
         is_movie: false,
         device: None,
+        cycles: None,
+        compositor_denoiser: None,
         view_transform: "Standard".to_owned(),
         look: "None".to_owned(),
         faults: vec![fault],

@@ -1,6 +1,5 @@
 //! What a job asks of agents: which of them get its frames, and by which of their Blenders.
 
-use haywain_shared::cause::Cause;
 use haywain_shared::ids::{AgentId, JobId, RequestId};
 use haywain_shared::protocol::LeaseStanding;
 use haywain_shared::requirements::Requirements;
@@ -52,7 +51,7 @@ pub(in crate::store) async fn a_job_that_its_first_agent_cannot_render_may_begin
     let new = bench.agent_named("new", &["5.0.1"]).await;
     let job = submit(&bench, json!({"blender": ">=3"})).await;
     let [first, second] = [asked(&bench, old).await.unwrap(), asked(&bench, old).await.unwrap()];
-    bench.fail(&first, 1, Cause::DeviceUnavailable).await;
+    bench.refuse(&first, 1).await;
     assert_eq!(version(&bench, new).await, None, "a frame is in work by 3.4.1");
     bench.store.release(second.id, vec![frame(2)]).await.unwrap();
     assert_eq!(bench.job(job).await.blender, None);

@@ -3,6 +3,7 @@
 use haywain_shared::cause::Cause;
 use haywain_shared::ids::RequestId;
 use haywain_shared::job::{AgentState, JobState};
+use haywain_shared::protocol::Stage;
 
 use super::Bench;
 use super::bench::{GIB, frame, new_job, range};
@@ -130,7 +131,8 @@ pub(in crate::store) async fn of_what_attempts_have_said_the_latest_is_told(benc
     for (message, log_tail) in [("first", "x".repeat(5_000_000)), ("second", "y".repeat(5_000_000))] {
         let lease = bench.lease(agent).await;
         let (message, cause) = (message.to_owned(), Cause::Crashed);
-        let failure = Failure { lease: lease.id, frame: frame(1), cause, peak_memory_bytes: None, message, log_tail };
+        let (lease, stage) = (lease.id, Stage::Rendering);
+        let failure = Failure { lease, frame: frame(1), cause, stage, peak_memory_bytes: None, message, log_tail };
         bench.store.fail(failure).await.unwrap();
         bench.sleep(1);
     }

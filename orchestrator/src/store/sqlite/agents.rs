@@ -96,6 +96,12 @@ impl Known {
             memory_available_bytes: ask.memory_available_bytes,
         }
     }
+
+    /// The agent with all that it has, as if it had nothing to do.
+    pub(super) fn at_rest(&self, id: AgentId) -> Applicant<'_> {
+        let AgentFacts { blenders, abilities, .. } = &self.facts;
+        Applicant { id, name: &self.name, blenders, abilities, devices: None, memory_available_bytes: u64::MAX }
+    }
 }
 
 /// What an agent told about itself.

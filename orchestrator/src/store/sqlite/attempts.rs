@@ -4,6 +4,7 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, JobId};
 use haywain_shared::job::{AttemptReport, EventKind};
+use haywain_shared::protocol::Stage;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
@@ -15,10 +16,11 @@ use super::columns::{
 use super::events::{self, Subject};
 use super::grants::Company;
 use super::leases::{self, Fate, LeaseRow};
+use super::refusals;
 use super::shelves::PickyWish;
 use super::writer::Tx;
 use crate::queue::retry::{
-    Decision, FAILURES_TO_SET_ASIDE, History, PICKY, SecondOpinion, Wish, decide, sets_aside, wish,
+    Decision, FAILURES_TO_SET_ASIDE, History, PICKY, Refusal, SecondOpinion, Wish, decide, sets_aside, wish,
 };
 use crate::store::{Failure, StoreError};
 
@@ -28,13 +30,16 @@ const INSERT: &str = "/* insert attempt */
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT DO UPDATE SET
         ended_ms = excluded.ended_ms, outcome = excluded.outcome, message = excluded.message,
-        log_tail = excluded.log_tail, render_ms = excluded.render_ms, peak_memory_bytes = excluded.peak_memory_bytes";
+        log_tail = excluded.log_tail, render_ms = excluded.render_ms, peak_memory_bytes = excluded.peak_memory_bytes,
+        refusal = excluded.refusal";
 const CAUSES: &str = "/* causes of a frame */
     SELECT outcome FROM attempts
-    WHERE job_id = ?1 AND frame = ?2 AND generation = ?3
+    WHERE job_id = ?1 AND frame = ?2 AND generation = ?3 AND refusal = 0
         AND epoch > (SELECT forgiven_epoch FROM jobs WHERE id = ?1)";
 const LATEST_OF_AGENT: &str = "/* latest attempts of an agent */
-    SELECT job_id, outcome FROM attempts WHERE agent_id = ?1 ORDER BY ended_ms DESC, epoch DESC LIMIT ?2";
+    SELECT job_id, outcome FROM attempts WHERE agent_id = ?1 AND refusal = 0 ORDER BY ended_ms DESC, epoch DESC LIMIT ?2";
+const REFUSED: &str = "/* attempt that was a refusal */
+    UPDATE attempts SET refusal = 1 WHERE job_id = ?1 AND frame = ?2 AND epoch = ?3";
 const MAX_ATTEMPTS: &str = "/* attempts that a job allows */ SELECT max_attempts FROM jobs WHERE id = ?1";
 const DOUBT: &str = "/* doubt a job's scene */
     INSERT INTO job_doubts (job_id, agent_id, until_ms) VALUES (?1, ?2, ?3)
@@ -73,6 +78,7 @@ const DONE: &str = "done";
 pub(super) struct Ended<'a> {
     pub(super) frame: FrameNumber,
     pub(super) cause: Cause,
+    pub(super) stage: Stage,
     pub(super) message: &'a str,
     pub(super) log_tail: &'a str,
     pub(super) peak_bytes: Option<u64>,
@@ -132,6 +138,7 @@ pub(super) async fn fail(tx: &mut Tx, failure: Failure, company: Company) -> Res
     let ended = Ended {
         frame: failure.frame,
         cause: failure.cause,
+        stage: failure.stage,
         message: &failure.message,
         log_tail: &failure.log_tail,
         peak_bytes: failure.peak_memory_bytes,
@@ -147,10 +154,14 @@ pub(super) async fn failed(
     ended: Ended<'_>,
     company: Company,
 ) -> Result<(), StoreError> {
-    let Ended { frame, cause, message, log_tail, peak_bytes } = ended;
+    let Ended { frame, cause, message, log_tail, peak_bytes, stage: _ } = ended;
     insert(tx, lease, frame, cause.word(), (message, log_tail), None, peak_bytes).await?;
     let about = Subject::job(lease.job).by(lease.agent).at(frame);
     events::note(tx, EventKind::AttemptFailed, &about, &format!("{cause}: {message}")).await?;
+    if cause == Cause::DeviceUnavailable && refusals::judge(tx, lease, &ended).await? != Refusal::No {
+        refused(tx, lease, frame).await?;
+        return leases::let_go(tx, lease, [frame], Fate::Pending).await.map(drop);
+    }
     let max_attempts = max_attempts(tx, lease.job).await?;
     let opinion =
         if cause.is_the_scenes_fault() { second_opinion(tx, lease, company).await? } else { SecondOpinion::Open };
@@ -172,6 +183,18 @@ pub(super) async fn failed(
         agents::set_aside_for_a_while(tx, lease.agent).await?;
     }
     Ok(())
+}
+
+/// Takes an attempt for none.
+async fn refused(tx: &mut Tx, lease: &LeaseRow, frame: FrameNumber) -> Result<(), StoreError> {
+    sqlx::query(REFUSED)
+        .bind(&lease.job.as_bytes()[..])
+        .bind(frame.get())
+        .bind(lease.epoch)
+        .execute(&mut tx.conn)
+        .await
+        .map(drop)
+        .map_err(database_error)
 }
 
 /// How a frame that is tried again is picky about its next agent.

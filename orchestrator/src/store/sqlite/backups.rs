@@ -44,7 +44,7 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, suspects: Vec<Suspect>) ->
         if lease.life == LeaseLife::Ended || lease.control != Control::Active {
             continue;
         }
-        let needs = needs(&job_of(tx, lease.epoch).await?)?;
+        let needs = needs(&job_of(tx, lease.epoch).await?, tx.now_ms)?;
         if needs.options.order == FrameOrder::Sequential {
             continue;
         }

@@ -8,7 +8,7 @@ use haywain_shared::job::{AgentState, JobReport, JobState};
 use haywain_shared::protocol::LeaseTiming;
 
 use super::grants::Company;
-use super::{SqliteStore, agents, backups, needs, shelves};
+use super::{SqliteStore, agents, backups, needs, refusals, shelves};
 use crate::queue::matching::{Applicant, why_it_waits};
 use crate::store::{Lease, LeaseAsk, StoreError};
 
@@ -51,9 +51,10 @@ impl SqliteStore {
         {
             return Ok(Vec::new());
         }
-        let Some(mut needs) = needs::of_job(&self.readers, job.job_id).await? else { return Ok(Vec::new()) };
-        needs.ran_out_at_bytes = shelves::ran_out_at(&self.readers, job.job_id, self.clock.unix_ms()).await?;
-        let agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
+        let now_ms = self.clock.unix_ms();
+        let Some(mut needs) = needs::of_job(&self.readers, job.job_id, now_ms).await? else { return Ok(Vec::new()) };
+        needs.ran_out_at_bytes = shelves::ran_out_at(&self.readers, job.job_id, now_ms).await?;
+        let agents = agents::all(&self.readers, &self.memory, self.lately(), now_ms).await?;
         let online = agents.iter().filter(|agent| agent.state == AgentState::Online);
         Ok(why_it_waits(&needs, online.map(Applicant::of)))
     }
@@ -64,7 +65,7 @@ impl SqliteStore {
     }
 
     /// Wakes those who wait for work when time itself has made some: a frame that was picky takes any agent now, an
-    /// agent has been forgiven, or one has fallen silent.
+    /// agent has been forgiven, or may be asked again for a job that it has refused, or one has fallen silent.
     pub(super) async fn ring_for_what_is_due(&self) -> Result<(), StoreError> {
         let now_ms = self.clock.unix_ms();
         let last_ms = self.memory.last_look_ms.swap(now_ms, Ordering::Relaxed);
@@ -76,6 +77,7 @@ impl SqliteStore {
         if fell_silent
             || shelves::came_due(&self.readers, last_ms, now_ms).await?
             || agents::came_back(&self.readers, last_ms, now_ms).await?
+            || refusals::came_due(&self.readers, last_ms, now_ms).await?
         {
             self.memory.work.send_replace(());
         }

@@ -28,6 +28,7 @@ const FORGIVE: &str = "/* forgive attempts */
         forgiven_epoch = (SELECT coalesce(max(epoch), 0) FROM leases)
     WHERE id = ?1";
 const TRUST: &str = "/* forget doubts */ DELETE FROM job_doubts WHERE job_id = ?1";
+const ASK_AGAIN: &str = "/* forget refusals */ DELETE FROM job_refusals WHERE job_id = ?1";
 const DONE_WITHIN: &str = "/* done frames within */
     SELECT frame, generation FROM frames
     WHERE job_id = ?1 AND current = 1 AND frame BETWEEN ?2 AND ?3 ORDER BY frame";
@@ -119,7 +120,7 @@ async fn changed(tx: &mut Tx, job: JobId, how: &str) -> Result<(), StoreError> {
 }
 
 async fn retry(tx: &mut Tx, job: JobId, counts: FrameCounts) -> Result<(), StoreError> {
-    for sql in [RETRY, FORGIVE, TRUST] {
+    for sql in [RETRY, FORGIVE, TRUST, ASK_AGAIN] {
         sqlx::query(sql).bind(&job.as_bytes()[..]).execute(&mut tx.conn).await.map_err(database_error)?;
     }
     let failed = as_integer(counts.failed);

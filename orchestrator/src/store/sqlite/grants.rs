@@ -48,6 +48,8 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
         requirements, pinned, pinned_device, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by,
         (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks,
         (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected,
+        (SELECT json_group_array(json_array(hex(agent_id), until_ms, message))
+            FROM refusals WHERE refusals.job_id = jobs.id) AS refusals,
         (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
         (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
     FROM jobs
@@ -69,6 +71,8 @@ const NEXT_RANGE: &str = "/* next range to lease */
 const JOB_OF_LEASE: &str = "/* job of a lease */
     SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, options, control, total,
         requirements, pinned, pinned_device, saved_by, looks, blender, device, inspection IS NULL AS uninspected,
+        (SELECT json_group_array(json_array(hex(agent_id), until_ms, message))
+            FROM refusals WHERE refusals.job_id = jobs.id) AS refusals,
         (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
         (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
     FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id WHERE epoch = ?1";
@@ -133,7 +137,7 @@ pub(super) async fn grant(tx: &mut Tx, ask: LeaseAsk, company: Company) -> Resul
         let page = page.fetch_all(&mut tx.conn).await.map_err(database_error)?;
         let is_last = page.len() < LOOKED_AT as usize;
         for row in page {
-            let needs = needs(&row)?;
+            let needs = needs(&row, now_ms)?;
             if let Ok(fit) = needs.fit(&agent.applicant(&ask)) {
                 fitting.push((row, needs, fit));
             }

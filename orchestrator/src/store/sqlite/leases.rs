@@ -7,6 +7,7 @@ use haywain_shared::cause::Cause;
 use haywain_shared::frames::{FrameNumber, FrameRange, runs};
 use haywain_shared::ids::{AgentId, JobId, LeaseId};
 use haywain_shared::job::EventKind;
+use haywain_shared::protocol::Stage;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
@@ -245,8 +246,14 @@ pub(super) async fn expire(
         events::note(tx, EventKind::LeaseExpired, &Subject::job(lease.job).by(lease.agent), "").await?;
         if let (Heard::Named, Some(frame)) = (term.heard, in_work) {
             let message = "nothing was heard of the agent for as long as a lease lasts";
-            let ended =
-                Ended { frame, cause: Cause::LeaseExpired, message, log_tail: &term.log_tail, peak_bytes: None };
+            let ended = Ended {
+                frame,
+                cause: Cause::LeaseExpired,
+                stage: Stage::default(),
+                message,
+                log_tail: &term.log_tail,
+                peak_bytes: None,
+            };
             // An expiry says nothing about the scene, so that nobody's second opinion is asked for.
             attempts::failed(tx, &lease, ended, Company { slots: 1, others: 0 }).await?;
         }

@@ -16,6 +16,7 @@ mod jobs;
 mod leases;
 mod memory;
 mod needs;
+mod refusals;
 mod removal;
 mod renewals;
 mod report;
@@ -265,7 +266,7 @@ impl Store for SqliteStore {
 
     async fn agents(&self) -> Result<Vec<AgentReport>, StoreError> {
         let mut agents = agents::all(&self.readers, &self.memory, self.lately(), self.clock.unix_ms()).await?;
-        let next = needs::next(&self.readers).await?;
+        let next = needs::next(&self.readers, self.clock.unix_ms()).await?;
         for agent in agents.iter_mut().filter(|agent| agent.state == AgentState::Online && agent.leases == 0) {
             agent.idle_because = why_it_idles(&next, &Applicant::of(agent));
         }

@@ -24,7 +24,7 @@ const REMOVED: &str = "/* removed jobs */ SELECT id, name FROM jobs WHERE remove
 const ERASE_JOB: &str = "/* erase job */ DELETE FROM jobs WHERE id = ?1 AND removed_ms IS NOT NULL";
 
 /// What is kept of a job, each before what it refers to. ?1 the job, ?2 how many rows.
-const ERASE: [&str; 8] = [
+const ERASE: [&str; 9] = [
     "/* erase frame files */ DELETE FROM frame_files WHERE job_id = ?1 AND (frame, generation, name) IN
         (SELECT frame, generation, name FROM frame_files WHERE job_id = ?1 LIMIT ?2)",
     "/* erase frames */ DELETE FROM frames WHERE job_id = ?1 AND (frame, generation) IN
@@ -40,6 +40,8 @@ const ERASE: [&str; 8] = [
         (SELECT state, first FROM ranges WHERE job_id = ?1 LIMIT ?2)",
     "/* erase doubts */ DELETE FROM job_doubts WHERE job_id = ?1 AND agent_id IN
         (SELECT agent_id FROM job_doubts WHERE job_id = ?1 LIMIT ?2)",
+    "/* erase refusals */ DELETE FROM job_refusals WHERE job_id = ?1 AND agent_id IN
+        (SELECT agent_id FROM job_refusals WHERE job_id = ?1 LIMIT ?2)",
     "/* erase shares */ DELETE FROM job_agents WHERE job_id = ?1 AND agent_id IN
         (SELECT agent_id FROM job_agents WHERE job_id = ?1 LIMIT ?2)",
 ];

@@ -24,14 +24,20 @@ def has_denoiser(scene, name):
     return True
 
 
-def wanted_by_cycles(scene):
-    """The denoiser that the layers of a scene are rendered with, or None. One that is not offered has no name in Python."""
-    cycles = getattr(scene, "cycles", None)
-    if scene.render.engine != "CYCLES" or not cycles.use_denoising:
-        return None
-    if not any(layer.use and layer.cycles.use_denoising for layer in scene.view_layers):
+def has_cycles():
+    return bpy.context.preferences.addons.get("cycles") is not None
+
+
+def denoiser_of_cycles(scene):
+    """What Cycles denoises the layers of a scene by, or None. A denoiser that is not offered has no name in Python."""
+    cycles = scene.cycles
+    if not cycles.use_denoising or not any(layer.use and layer.cycles.use_denoising for layer in scene.view_layers):
         return None
     return cycles.denoiser or (OIDN if not has_denoiser(scene, OIDN) else OPTIX)
+
+
+def denoiser_of_compositor(scene):
+    return OIDN if any(True for _ in denoise_nodes(scene)) else None
 
 
 def denoise_nodes(scene):
@@ -52,12 +58,13 @@ def denoise_nodes(scene):
 
 def check_denoisers(scene):
     """Refuses a scene whose denoiser is not there."""
-    has_cycles = bpy.context.preferences.addons.get("cycles") is not None
-    wanted = wanted_by_cycles(scene) if has_cycles else None
+    if not has_cycles():
+        return
+    wanted = denoiser_of_cycles(scene) if scene.render.engine == "CYCLES" else None
     if wanted and not has_denoiser(scene, wanted):
         raise Failure("device_unavailable", f"Scene '{scene.name}' is to be denoised by {DENOISERS.get(wanted, wanted)}, which this "
                       "Blender does not have here: render with another, or switch denoising off in the scene")
-    if has_cycles and not has_denoiser(scene, OIDN):
+    if not has_denoiser(scene, OIDN):
         for node in denoise_nodes(scene):
             raise Failure("device_unavailable", f"the compositor of scene '{scene.name}' denoises by {DENOISERS[OIDN]} (node "
                           f"'{node.name}'), which this Blender does not have: render with another, or mute the node")

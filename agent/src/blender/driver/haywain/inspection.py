@@ -5,6 +5,7 @@ import os
 import bpy
 
 from haywain.blendfile import OWN_VERSION
+from haywain.denoising import denoiser_of_compositor, denoiser_of_cycles, has_cycles
 from haywain.faults import faults_of
 from haywain.needs import external_files, is_present, sequencer_of
 from haywain.options import cameras_of, samples_of
@@ -19,6 +20,11 @@ BYTES_PER_PIXEL = 64
 
 def device_of(scene):
     return scene.cycles.device if scene.render.engine == "CYCLES" else None
+
+
+def cycles_facts(scene):
+    """What Cycles would render it with, also where another engine is set."""
+    return {"device": scene.cycles.device, "denoiser": denoiser_of_cycles(scene)} if has_cycles() else None
 
 
 def facts_of(scene, chatter, mapping, scripts_allowed):
@@ -41,6 +47,8 @@ def facts_of(scene, chatter, mapping, scripts_allowed):
         "format": render.image_settings.file_format,
         "isMovie": render.is_movie_format,
         "device": device_of(scene),
+        "cycles": cycles_facts(scene),
+        "compositorDenoiser": denoiser_of_compositor(scene),
         "viewTransform": scene.view_settings.view_transform,
         "look": scene.view_settings.look,
         "faults": faults_of(scene, chatter, mapping, scripts_allowed),
