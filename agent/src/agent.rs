@@ -316,11 +316,14 @@ impl Parts {
 
         let intervals = tokio::select! {
             () = leaving.draining().cancelled() => return Ok(Ended::InOrder),
+            // One that is not let in has nothing to do, either.
+            () = leaving.keep_to_bounds() => return Ok(Ended::InOrder),
             intervals = link.register() => match intervals {
                 Ok(intervals) => intervals,
                 Err(ended) => return Ok(how(ended, &leaving)),
             },
         };
+        leaving.may_work();
         tracing::info!(heartbeat_ms = intervals.heartbeat_ms, lease_ttl_ms = intervals.lease_ttl_ms, "registered");
 
         let book = Book::new(clock, Duration::from_millis(intervals.lease_ttl_ms));

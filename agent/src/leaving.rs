@@ -115,6 +115,11 @@ impl Leaving {
         self.bounds.jobs.is_some_and(|most| jobs >= most as usize)
     }
 
+    /// The agent is known, and work may come: what it has waited until now was not for work.
+    pub fn may_work(&self) {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
     /// Something is to be done that is no batch of a job.
     #[must_use]
     pub fn begins_errand(&self) -> Busy {
@@ -204,6 +209,17 @@ mod tests {
         assert!(leaving.draining().is_cancelled() && !leaving.stopping().is_cancelled());
         assert_eq!(started.elapsed().as_secs(), 360);
         assert_eq!(leaving.may_take_work().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_had_to_wait_until_it_was_known_is_idle_from_then_on() {
+        let leaving = Leaving::new(Bounds { idle: Some(Duration::from_mins(1)), ..Bounds::default() });
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        leaving.may_work();
+        let known = Instant::now();
+        leaving.watch_idleness().await;
+        assert_eq!(known.elapsed().as_secs(), 60);
+        assert!(leaving.draining().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]

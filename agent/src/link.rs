@@ -60,6 +60,15 @@ pub enum LinkEnded {
     Replaced(String),
 }
 
+/// What has come of a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beat {
+    /// It was answered.
+    Answered(HeartbeatAnswer),
+    /// It was not, and the next is to come no sooner than this.
+    Unanswered(Duration),
+}
+
 /// What is answered to one request for a lease.
 enum Answer {
     /// Work, and when the request was sent that brought it.
@@ -194,24 +203,27 @@ impl Link {
         }
     }
 
-    /// One heartbeat, tried once: the next one is due soon enough. `None` when it was not answered.
+    /// One heartbeat, tried once: the next one is due soon enough.
     pub async fn heartbeat(
         &self,
         sample: MachineSample,
         leases: Vec<HeldLease>,
         timeout: Duration,
-    ) -> Result<Option<HeartbeatAnswer>, LinkEnded> {
+    ) -> Result<Beat, LinkEnded> {
         let Identity { agent_id, incarnation } = self.introduction.identity;
         *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
         let sequence = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
         let slots = self.slots.load(Ordering::Relaxed);
         let request = HeartbeatRequest { agent_id, incarnation, sequence, slots, sample, leases };
         match self.client.heartbeat(&request, timeout).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error @ CallError::Refused { .. }) => self.refused(GaveUp::Refused(error)).await.map(|()| None),
+            Ok(answer) => Ok(Beat::Answered(answer)),
+            Err(error @ CallError::Refused { .. }) => {
+                self.refused(GaveUp::Refused(error)).await.map(|()| Beat::Unanswered(Duration::ZERO))
+            }
             Err(error) => {
                 tracing::warn!(%error, "heartbeat not answered");
-                Ok(None)
+                let asked = if let CallError::Busy { retry_after, .. } = error { retry_after } else { None };
+                Ok(Beat::Unanswered(asked.unwrap_or_default()))
             }
         }
     }

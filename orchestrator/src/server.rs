@@ -116,7 +116,7 @@ impl Orchestrator {
         }
         let app = App {
             store,
-            gate: Arc::new(Gate::new(doors, setup.strangers, changes)),
+            gate: Arc::new(Gate::new(doors, setup.reach(), setup.strangers, changes)),
             limits: Arc::new(Limits::new(clock.clone())),
             sessions: Arc::new(Sessions::new(clock)),
             blobs,

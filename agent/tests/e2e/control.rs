@@ -122,3 +122,11 @@ fn an_agent_leaves_by_itself_when_it_is_idle_or_has_worked_enough() {
     assert_eq!(farm.job(&first).state, JobState::Completed);
     assert_eq!(farm.job(&second).counts.pending, 2);
 }
+
+#[test]
+fn an_agent_that_is_not_let_in_leaves_when_it_was_idle_for_long_enough() {
+    let mut farm = Farm::start(&blenders::scene("basic"));
+    farm.kill_orchestrator();
+    let mut idle = farm.agent_with("idle", &blenders::path(Kind::Program), &["--exit-when-idle", "1s"]);
+    assert_eq!(idle.wait_for_exit(), Some(0));
+}

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use haywain_orchestrator::access::doors::{Doors, Line, Strangers};
+use haywain_orchestrator::access::doors::{Doors, Line, Reach, Strangers};
 use haywain_orchestrator::access::gate::Gate as AccessGate;
 use haywain_orchestrator::access::limits::Limits;
 use haywain_orchestrator::access::sessions::Sessions;
@@ -98,7 +98,7 @@ impl House {
         }
         let app = App {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            gate: Arc::new(AccessGate::new(Doors::Insecure, Strangers::Refused, 0)),
+            gate: Arc::new(AccessGate::new(Doors::Insecure, Reach::Away, Strangers::Refused, 0)),
             limits: Arc::new(Limits::new(Arc::clone(&limits_clock))),
             sessions: Arc::new(Sessions::new(limits_clock)),
             blobs,

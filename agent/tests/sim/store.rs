@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use haywain_orchestrator::blobs::JobFiles;
 use haywain_orchestrator::store::sqlite::SqliteStore;
 use haywain_orchestrator::store::{
-    Admission, Admissions, AgentCommand, Beat, BlobStanding, Census, Delivered, Enrolment, Erased, Failure, JobCommand,
-    JobFilter, JobLabel, KeptFrame, KeptScene, Lease, LeaseAsk, NewJob, NewToken, Registration, RemovedJob,
+    Admission, Admissions, AgentCommand, Beat, BlobStanding, Census, Delivered, Enrolment, Erased, Failure, Heard,
+    JobCommand, JobFilter, JobLabel, KeptFrame, KeptScene, Lease, LeaseAsk, NewJob, NewToken, Registration, RemovedJob,
     RenderedFrame, SceneEntry, SceneFilter, Sight, Store, StoreError, Thing, TokenReport,
 };
 use haywain_shared::blender_version::Release;
@@ -18,7 +18,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, TokenId};
 use haywain_shared::inspection::Inspection;
-use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::job::{AgentReport, AttemptReport, JobReport, JobSummary};
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, LeaseTiming, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
@@ -337,7 +337,7 @@ impl Store for SimStore {
         pass_on!(self.agents())
     }
 
-    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Vec<Event>, StoreError> {
+    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Heard, StoreError> {
         pass_on!(self.events(after, limit, sight))
     }
 

@@ -17,6 +17,15 @@ pub enum Doors {
     Insecure,
 }
 
+/// From where it can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From this machine alone.
+    Here,
+    /// From other machines.
+    Away,
+}
+
 /// Whether people without a token may submit jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strangers {
@@ -62,23 +71,34 @@ pub struct NoTokens(IpAddr);
 impl Setup {
     /// Who is let in.
     pub fn doors(self) -> Result<Doors, NoTokens> {
-        match (self.insecure, is_loopback(self.listen), self.has_tokens) {
+        match (self.insecure, self.reach(), self.has_tokens) {
             (true, ..) => Ok(Doors::Insecure),
-            (false, true, _) => Ok(Doors::Loopback),
-            (false, false, true) => Ok(Doors::Locked),
-            (false, false, false) => Err(NoTokens(self.listen)),
+            (false, Reach::Here, _) => Ok(Doors::Loopback),
+            (false, Reach::Away, true) => Ok(Doors::Locked),
+            (false, Reach::Away, false) => Err(NoTokens(self.listen)),
         }
+    }
+
+    /// How far it can be reached.
+    #[must_use]
+    pub fn reach(self) -> Reach {
+        if is_loopback(self.listen) { Reach::Here } else { Reach::Away }
     }
 
     /// What the owner should know of this setup.
     #[must_use]
     pub fn warnings(self) -> Vec<&'static str> {
-        let away = !is_loopback(self.listen);
+        let away = self.reach() == Reach::Away;
         let warnings = [
             (
                 self.insecure && away,
                 "INSECURE: everybody who can reach this address may do everything, without a token: read all scenes and \
                  frames, and through jobs with scripts run programs on agents that allow them. Leave out --insecure",
+            ),
+            (
+                self.insecure && !away && !self.has_tokens,
+                "--insecure: nobody on this machine is asked for a token, also when there is one some day. It takes --insecure only \
+                 to listen on other addresses: leave it out",
             ),
             (
                 self.insecure && self.has_tokens,
@@ -163,6 +183,7 @@ mod tests {
             (Setup { insecure: true, has_tokens: false, ..setup(THERE) }, vec!["INSECURE"]),
             (Setup { insecure: true, ..setup(THERE) }, vec!["INSECURE", "there are tokens"]),
             (Setup { insecure: true, ..setup(HERE) }, vec!["there are tokens"]),
+            (Setup { insecure: true, has_tokens: false, ..setup(HERE) }, vec!["leave it out"]),
             (Setup { line: Line::Plain, ..setup(THERE) }, vec!["can be read"]),
             (Setup { strangers: Strangers::MaySubmit, ..setup(THERE) }, vec!["fill the queue"]),
             (Setup { strangers: Strangers::MaySubmit, has_tokens: false, ..setup(HERE) }, vec!["changes nothing"]),

@@ -15,7 +15,7 @@ use governor::{Quota, RateLimiter};
 use haywain_shared::ids::TokenId;
 
 use super::Caller;
-use super::table::Load;
+use super::table::{Load, Rule, To};
 use crate::clock::Clock;
 
 /// Calls a second of one token, in the long run, and at once after a pause.
@@ -29,11 +29,13 @@ const fn per(number: u32) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(number - 1)
 }
 
-/// How much of a kind may be under way at once: for one, and for all.
+/// How much of a kind may be under way at once: for one, and for all of a side.
 const fn most(load: Load) -> Option<(usize, usize)> {
     match load {
         Load::Short => None,
         Load::Upload | Load::Download => Some((32, 256)),
+        // Each is held in memory, whole and once more as it is understood.
+        Load::Manifest => Some((4, 16)),
         // An agent has up to 1024 slots, each of which waits.
         Load::Poll => Some((1100, 50_000)),
         Load::Stream => Some((32, 1000)),
@@ -43,10 +45,29 @@ const fn most(load: Load) -> Option<(usize, usize)> {
 /// When to try again what was too much at once.
 const fn again_in(load: Load) -> Duration {
     match load {
-        Load::Short | Load::Upload | Load::Download => Duration::from_secs(1),
+        Load::Short | Load::Upload | Load::Download | Load::Manifest => Duration::from_secs(1),
         Load::Poll | Load::Stream => Duration::from_secs(5),
     }
 }
+
+/// Agents, or everybody else: what some do at once is no reason to keep the others waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Side {
+    Agents,
+    Others,
+}
+
+impl Side {
+    const fn of(rule: &Rule) -> Self {
+        match rule.to {
+            To::Agents | To::Newcomers => Self::Agents,
+            To::Everybody | To::Plain | To::Clients | To::Operators => Self::Others,
+        }
+    }
+}
+
+/// What is counted: a load of a side, all of it or one caller's.
+type Count = (Load, Side, Option<Whose>);
 
 /// Whose limits count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,7 +119,7 @@ pub struct Limits {
     tokens: Limiter,
     strangers: Limiter,
     calls: AtomicU32,
-    crowd: Mutex<HashMap<(Load, Option<Whose>), usize>>,
+    crowd: Mutex<HashMap<Count, usize>>,
 }
 
 impl Limits {
@@ -127,21 +148,22 @@ impl Limits {
     }
 
     /// Something begins that is not over at once: its place, or when to try again if there is none.
-    pub fn begin(self: &Arc<Self>, whose: Option<Whose>, load: Load) -> Result<Option<Place>, Duration> {
+    pub fn begin(self: &Arc<Self>, whose: Option<Whose>, rule: &Rule) -> Result<Option<Place>, Duration> {
+        let (load, side) = (rule.load, Side::of(rule));
         let Some((each, all)) = most(load) else { return Ok(None) };
         let mut crowd = self.crowd();
-        let count = |whose: Option<Whose>| crowd.get(&(load, whose)).copied().unwrap_or(0);
+        let count = |whose: Option<Whose>| crowd.get(&(load, side, whose)).copied().unwrap_or(0);
         if count(None) >= all || whose.is_some() && count(whose) >= each {
             return Err(again_in(load));
         }
-        *crowd.entry((load, None)).or_default() += 1;
+        *crowd.entry((load, side, None)).or_default() += 1;
         if whose.is_some() {
-            *crowd.entry((load, whose)).or_default() += 1;
+            *crowd.entry((load, side, whose)).or_default() += 1;
         }
-        Ok(Some(Place { limits: Arc::clone(self), load, whose }))
+        Ok(Some(Place { limits: Arc::clone(self), load, side, whose }))
     }
 
-    fn crowd(&self) -> MutexGuard<'_, HashMap<(Load, Option<Whose>), usize>> {
+    fn crowd(&self) -> MutexGuard<'_, HashMap<Count, usize>> {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,13 +172,15 @@ impl Limits {
 pub struct Place {
     limits: Arc<Limits>,
     load: Load,
+    side: Side,
     whose: Option<Whose>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut crowd = self.limits.crowd();
-        let keys = [Some((self.load, None)), self.whose.map(|whose| (self.load, Some(whose)))];
+        let Self { load, side, whose, .. } = *self;
+        let keys = [Some((load, side, None)), whose.map(|whose| (load, side, Some(whose)))];
         for key in keys.into_iter().flatten() {
             if let Some(count) = crowd.get_mut(&key) {
                 *count -= 1;
@@ -170,7 +194,10 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Method;
+
     use super::*;
+    use crate::access::table::rule_of;
     use crate::clock::HeldClock;
 
     fn address(text: &str) -> Whose {
@@ -204,7 +231,9 @@ mod tests {
     #[test]
     fn so_much_is_under_way_at_once_and_no_more() {
         let limits = Arc::new(Limits::new(Arc::new(HeldClock::default())));
-        let begin = |whose| limits.begin(whose, Load::Upload);
+        let rule = |method, path| rule_of(&method, path).unwrap();
+        let upload = rule(Method::PUT, "/api/v1/blobs/{blob}");
+        let begin = |whose| limits.begin(whose, upload);
         let (ann, bob) = (Some(Whose::Token(TokenId::generate())), Some(Whose::Token(TokenId::generate())));
         let mut anns: Vec<_> = (0..32).map(|_| begin(ann).unwrap()).collect();
         assert_eq!(begin(ann).err(), Some(Duration::from_secs(1)));
@@ -213,8 +242,16 @@ mod tests {
         anns.push(begin(ann).unwrap());
         let others: Vec<_> = (0..224).map(|_| begin(None).unwrap()).collect();
         assert!(begin(bob).is_err() && begin(None).is_err(), "together they have 256");
-        assert!(limits.begin(ann, Load::Poll).is_ok() && limits.begin(ann, Load::Short).unwrap().is_none());
-        drop((anns, others));
+        let short = rule(Method::GET, "/api/v1/jobs");
+        let stream = limits.begin(ann, rule(Method::GET, "/api/v1/events"));
+        assert!(stream.is_ok() && limits.begin(ann, short).unwrap().is_none());
+        // Whatever clients do at once, frames come back, and the other way round.
+        let frame = rule(Method::PUT, "/api/v1/agent/leases/{lease}/frames/{frame}");
+        let frames: Vec<_> = (0..256).map(|_| limits.begin(None, frame).unwrap()).collect();
+        assert!(limits.begin(None, frame).is_err());
+        drop((anns, others, stream));
+        assert!(begin(bob).is_ok());
+        drop(frames);
         assert!(limits.crowd().is_empty());
     }
 }

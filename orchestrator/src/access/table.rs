@@ -46,6 +46,8 @@ pub enum Load {
     Short,
     /// A file on its way in.
     Upload,
+    /// The manifest of a scene on its way in.
+    Manifest,
     /// Files on their way out.
     Download,
     /// A call that waits for work.
@@ -116,7 +118,7 @@ pub const TABLE: &[Rule] = &[
     rule(GET, "/api/v1/jobs/{job}/frames/{frame}/thumbnail", To::Clients, About::Job, Load::Short),
 
     rule(GET, "/api/v1/scenes", To::Clients, About::Nothing, Load::Short),
-    rule(POST, "/api/v1/scenes", To::Clients, About::Nothing, Load::Upload),
+    rule(POST, "/api/v1/scenes", To::Clients, About::Nothing, Load::Manifest),
     rule(GET, "/api/v1/scenes/{scene}", To::Clients, About::Scene, Load::Short),
     rule(POST, "/api/v1/scenes/{scene}/inspection", To::Clients, About::Scene, Load::Short),
     rule(PUT, "/api/v1/scenes/files/{name}", To::Clients, About::Nothing, Load::Upload),

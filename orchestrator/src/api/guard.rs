@@ -2,11 +2,10 @@
 //! whether that may be; handlers find the [`Caller`] in the request. A call that is under way ends when its caller is shut out.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -15,14 +14,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use haywain_shared::problem::ProblemKind;
 use haywain_shared::token::Token;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use metrics::Counter;
+use http_body::Body as _;
+use tokio_util::sync::CancellationToken;
 
+use super::guarded::{Guarded, SHUT_OUT, ShutOut};
 use super::pace::Paced;
 use super::problem::Failed;
-use super::{App, browser, reply};
+use super::{App, browser, receiving, reply};
 use crate::access::Caller;
-use crate::access::doors::{Doors, names_this_machine};
+use crate::access::doors::{Reach, names_this_machine};
 use crate::access::limits::{Place, Whose};
 use crate::access::table::{About, Load, Rule, To, Verdict, rule_of, verdict};
 use crate::blobs::BlobError;
@@ -56,16 +56,25 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     };
     let headers = request.headers().clone();
     let (mut parts, body) = request.into_parts();
+    let changes = app.gate.listen();
     let (caller, rule, place) = match admit(&app, &path, &mut parts).await {
         Ok(admitted) => admitted,
-        Err(stopped) => return refusal(&headers, &path, stopped),
+        Err(stopped) => {
+            pass_over(&app, &headers, body);
+            return refusal(&headers, &path, stopped);
+        }
     };
     // From what is open to everybody nobody is shut out.
     let watched = if rule.to == To::Everybody { &Caller::Stranger } else { &caller };
-    let mut shut_out = Box::pin(app.gate.shut_out(watched, app.store.clone()));
+    let mut shut_out: ShutOut = Box::pin(app.gate.shut_out(changes, watched, app.store.clone()));
+    let place = place.map(Arc::new);
+    // A handler's task may have the body when the handler is gone: it ends before the caller hears why.
+    let given_up = CancellationToken::new();
+    let ends = Box::pin(given_up.clone().cancelled_owned());
     parts.extensions.insert(caller);
     let Traffic { received, sent } = app.measures.traffic(rule.to).clone();
-    let request = Request::from_parts(parts, Body::new(Paced::new(body, received)));
+    let body = Guarded::new(Body::new(Paced::new(body)), received, ends, place.clone());
+    let request = Request::from_parts(parts, Body::new(body));
     let too_long = async {
         match time_of(rule.load, app.intervals.poll) {
             Some(time) => tokio::time::sleep(time).await,
@@ -73,16 +82,44 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
         }
     };
     tokio::select! {
-        response = next.run(request) => response.map(|body| Body::new(Guarded { body, sent, shut_out, _place: place })),
-        () = &mut shut_out => refusal(&headers, &path, Stopped::Unauthenticated(SHUT_OUT)),
+        response = next.run(request) => {
+            // A short answer is there: what is cut is what goes on.
+            let cut = if rule.load == Load::Short { Box::pin(std::future::pending()) } else { shut_out };
+            response.map(|body| Body::new(Guarded::new(body, sent, cut, place)))
+        }
+        () = &mut shut_out => {
+            given_up.cancel();
+            refusal(&headers, &path, Stopped::Unauthenticated(SHUT_OUT))
+        }
         () = too_long => refusal(&headers, &path, Stopped::TooLong),
     }
 }
+
+/// Reads some of a body that is refused, for a while and beside the answer: a client that is still sending when it is cut off may
+/// never see why.
+fn pass_over(app: &App, headers: &HeaderMap, body: Body) {
+    if body.is_end_stream() {
+        return;
+    }
+    let (headers, stop) = (headers.clone(), app.stop.clone());
+    app.tasks.spawn(async move {
+        let mut pieces = body.into_data_stream();
+        tokio::select! {
+            () = receiving::drain(&headers, &mut pieces) => {}
+            () = tokio::time::sleep(PASSED_OVER_WITHIN) => {}
+            () = stop.cancelled() => {}
+        }
+    });
+}
+
+/// How long a body that is refused is read.
+const PASSED_OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a call may take until it is answered. What a file has come or gone of is [`Paced`]'s and the line's to watch.
 fn time_of(load: Load, poll: Duration) -> Option<Duration> {
     match load {
         Load::Short => Some(ANSWERED_WITHIN),
+        Load::Manifest => Some(MANIFEST_WITHIN),
         Load::Poll => Some(poll + ANSWERED_WITHIN),
         Load::Upload | Load::Download | Load::Stream => None,
     }
@@ -90,8 +127,8 @@ fn time_of(load: Load, poll: Duration) -> Option<Duration> {
 
 /// How long the answer to a short call may take, its body included.
 const ANSWERED_WITHIN: Duration = Duration::from_mins(2);
-
-const SHUT_OUT: &str = "the token was revoked, or has expired";
+/// The same for a manifest, of which there are few places: the largest comes over a megabit a second.
+const MANIFEST_WITHIN: Duration = Duration::from_mins(10);
 
 /// Who calls, by which rule, and what place the call has, if it may go on.
 async fn admit(
@@ -121,7 +158,7 @@ async fn admit(
         Verdict::Forbidden => return Err(Stopped::Forbidden(forbidden(rule, &caller))),
     }
     must_see(app, rule, &caller, parts).await?;
-    let place = app.limits.begin(whose, rule.load).map_err(Stopped::TooMuch)?;
+    let place = app.limits.begin(whose, rule).map_err(Stopped::TooMuch)?;
     Ok((caller, rule, place))
 }
 
@@ -162,9 +199,9 @@ fn bearer(value: &HeaderValue) -> Option<Token> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())?.parse().ok()
 }
 
-/// What is open to everybody on this machine is so under this machine's own names only.
+/// What is open to everybody on this machine, be it by `--insecure`, is so under this machine's own names only.
 fn check_host(app: &App, headers: &HeaderMap) -> Result<(), Stopped> {
-    let Some(host) = headers.get(HOST).filter(|_| app.gate.doors() == Doors::Loopback) else { return Ok(()) };
+    let Some(host) = headers.get(HOST).filter(|_| app.gate.reach() == Reach::Here) else { return Ok(()) };
     if host.to_str().is_ok_and(names_this_machine) {
         return Ok(());
     }
@@ -248,7 +285,7 @@ fn refusal(headers: &HeaderMap, path: &MatchedPath, stopped: Stopped) -> Respons
         Stopped::TooLong => Failed::new(
             ProblemKind::Unavailable,
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("this took longer than {} s: try again", ANSWERED_WITHIN.as_secs()),
+            "this took too long: try again".to_owned(),
         ),
     };
     let is_challenge = failed.0.kind == ProblemKind::Unauthenticated;
@@ -274,38 +311,6 @@ fn too_much(headers: &HeaderMap, is_plain: bool, wait: Duration) -> Response {
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }
     response
-}
-
-/// An answer on its way, which is counted, and cut when whoever gets it is shut out.
-struct Guarded<F> {
-    body: Body,
-    sent: Counter,
-    shut_out: Pin<Box<F>>,
-    _place: Option<Place>,
-}
-
-impl<F: Future<Output = ()> + Send> HttpBody for Guarded<F> {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.shut_out.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(axum::Error::new(std::io::Error::other(SHUT_OUT)))));
-        }
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame {
-            self.sent.increment(frame.data_ref().map_or(0, Bytes::len) as u64);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {

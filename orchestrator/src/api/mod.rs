@@ -5,6 +5,7 @@ pub mod agent;
 mod body;
 mod browser;
 mod guard;
+mod guarded;
 mod install;
 mod metrics;
 mod pace;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use metrics::Counter;
 use tokio::time::{Instant, Sleep};
 
 /// How long nothing may come.
@@ -28,16 +27,15 @@ pub(super) struct Paced {
     body: Body,
     start: Instant,
     received_bytes: u64,
-    counter: Counter,
     late: Pin<Box<Sleep>>,
 }
 
 impl Paced {
-    /// What comes of it is counted, too.
-    pub(super) fn new(body: Body, counter: Counter) -> Self {
+    /// A body whose first byte is awaited from now on.
+    pub(super) fn new(body: Body) -> Self {
         let start = Instant::now();
         let late = Box::pin(tokio::time::sleep_until(deadline(start, start, 0)));
-        Self { body, start, received_bytes: 0, counter, late }
+        Self { body, start, received_bytes: 0, late }
     }
 }
 
@@ -49,9 +47,7 @@ impl HttpBody for Paced {
         let come = Pin::new(&mut self.body).poll_frame(cx);
         match &come {
             Poll::Ready(Some(Ok(frame))) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                self.received_bytes += bytes;
-                self.counter.increment(bytes);
+                self.received_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
                 let next = deadline(self.start, Instant::now(), self.received_bytes);
                 self.late.as_mut().reset(next);
                 come
@@ -107,7 +103,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok::<_, std::io::Error>(Bytes::from(vec![0; piece_bytes]))
         });
-        let paced = Body::new(Paced::new(Body::from_stream(pieces), Counter::noop()));
+        let paced = Body::new(Paced::new(Body::from_stream(pieces)));
         let whole = axum::body::to_bytes(paced, usize::MAX).await.is_ok();
         (start.elapsed().as_secs(), whole)
     }

@@ -126,7 +126,7 @@ impl From<SceneError> for Failed {
 impl From<UploadError> for Failed {
     fn from(error: UploadError) -> Self {
         let kind = match error {
-            UploadError::Mismatch { .. } => ProblemKind::DigestMismatch,
+            UploadError::Mismatch { .. } | UploadError::TooLong { .. } => ProblemKind::DigestMismatch,
             UploadError::NotTheImage { .. } => ProblemKind::InvalidOutput,
             UploadError::Blob(error) => return error.into(),
         };

@@ -22,6 +22,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{JobId, RequestId};
 use haywain_shared::path::RelativePath;
+use haywain_shared::protocol::OutputFile;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
@@ -96,8 +97,8 @@ impl Blobs {
     }
 
     /// Begins to take in a file of a frame.
-    pub async fn begin_frame_file(&self, job: JobId, name: RelativePath) -> Result<FrameFileUpload, BlobError> {
-        FrameFileUpload::begin(&*self.objects, outputs_key(job), name).await
+    pub async fn begin_frame_file(&self, job: JobId, expected: OutputFile) -> Result<FrameFileUpload, BlobError> {
+        FrameFileUpload::begin(&*self.objects, outputs_key(job), expected).await
     }
 
     /// Waits until nobody else records this frame, or one with a file of these names: whoever has the turn shows and records it.

@@ -10,6 +10,7 @@ mod options;
 pub mod pace;
 mod requirements;
 pub mod retry;
+pub mod said;
 pub mod state;
 pub mod submission;
 pub mod submitter;

@@ -23,7 +23,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId, TokenId};
 use haywain_shared::inspection::Inspection;
-use haywain_shared::job::{AgentReport, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::job::{AgentReport, AttemptReport, JobReport, JobSummary};
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
@@ -280,7 +280,8 @@ pub trait Store: Admissions {
         names: Vec<RelativePath>,
     ) -> Result<Vec<(RelativePath, String)>, StoreError>;
 
-    /// The ended attempts of a job, or of one of its frames, oldest first.
+    /// The ended attempts of a job, or of one of its frames, oldest first. Where what they say is very much in sum, the oldest
+    /// say nothing.
     async fn attempts(&self, job: JobId, frame: Option<FrameNumber>) -> Result<Vec<AttemptReport>, StoreError>;
 
     /// The agents that are known, by name.
@@ -290,7 +291,7 @@ pub trait Store: Admissions {
     async fn census(&self) -> Result<Census, StoreError>;
 
     /// Events after `after` that are in sight, oldest first: at most `limit`.
-    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Vec<Event>, StoreError>;
+    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Heard, StoreError>;
 
     /// The number of the latest event.
     async fn latest_event(&self) -> Result<u64, StoreError>;

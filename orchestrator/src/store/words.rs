@@ -8,7 +8,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frame_list::FrameList;
 use haywain_shared::frames::{FrameNumber, FrameRange};
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId, RequestId, TokenId};
-use haywain_shared::job::{JobState, RecordedFrame};
+use haywain_shared::job::{Event, JobState, RecordedFrame};
 use haywain_shared::options::RenderOptions;
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{
@@ -241,6 +241,15 @@ impl KeptFrame {
     pub fn outputs(&self) -> Vec<(RelativePath, String)> {
         self.report.files.iter().map(|file| file.name.clone()).zip(self.blob_keys.clone()).collect()
     }
+}
+
+/// What somebody hears who asks for events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Those in sight, oldest first.
+    pub events: Vec<Event>,
+    /// The last event that was looked at, in sight or not: whoever goes on after it misses nothing, and looks at none twice.
+    pub through: u64,
 }
 
 /// An attempt that ended without a frame.

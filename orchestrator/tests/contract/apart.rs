@@ -1,5 +1,6 @@
 //! Those who submit are kept apart: each sees its own jobs, scenes and files, and hears nothing of others'.
 
+use haywain_orchestrator::access::table::{TABLE, To};
 use serde_json::{Value, json};
 
 use crate::server::{Farm, Folder, sha256};
@@ -70,6 +71,34 @@ fn nobody_sees_another_s_jobs() {
         let moved = Request::post(&format!("{path}/priority"), r#"{"priority": 5}"#).bearer(token).send(farm.address);
         assert_eq!(moved.status, 200, "{moved:?}");
     }
+}
+
+#[test]
+fn another_s_job_scene_or_file_is_not_there_by_any_route() {
+    let (farm, [ann, bob, _]) = farm();
+    let registered = Request::post("/api/v1/scenes", manifest()).bearer(&ann).send(farm.address).json();
+    assert_eq!(Request::new("PUT", &blob()).bearer(&ann).body(SECRET).send(farm.address).status, 201);
+    let scene = registered["sceneId"].as_str().unwrap();
+    let job = accepted(&farm, &ann, &json!({"from": 1, "to": 2}));
+    let names =
+        [("{job}", &*job), ("{scene}", scene), ("{blob}", &sha256(SECRET)), ("{frame}", "1"), ("{name}", "1.png")];
+    let theirs = TABLE.iter().filter(|rule| matches!(rule.to, To::Clients | To::Plain));
+    let theirs: Vec<_> =
+        theirs.filter(|rule| ["{job}", "{scene}", "{blob}"].iter().any(|part| rule.path.contains(part))).collect();
+    assert!(theirs.len() >= 20, "{theirs:?}");
+    for rule in theirs {
+        // Whoever has all bytes of a file may send them.
+        if rule.method == "PUT" {
+            continue;
+        }
+        let path = names.iter().fold(rule.path.to_owned(), |path, (part, name)| path.replace(part, name));
+        let request = Request::new(rule.method.as_str(), &path).header("Content-Type", "application/json");
+        let mut wire = Wire::connect(farm.address);
+        wire.send(&request.body(r#"{"frames": [{"from": 1, "to": 1}], "priority": 5}"#).bearer(&bob).bytes());
+        assert_eq!(wire.head().status, 404, "{} {path}", rule.method);
+    }
+    let own = get(&farm, &ann, &format!("/api/v1/jobs/{job}")).json();
+    assert_eq!((&own["state"], &own["priority"]), (&json!("pending"), &json!(0)), "{own}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Agents with tokens of their own: how each comes by one, and what it may touch.
 
+use haywain_orchestrator::access::table::{TABLE, To};
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, Grant, Upload, assert_no_content, assert_outcome, get, post, request_id};
 use crate::server::{Farm, Folder, sha256};
 use crate::tokens::{new_token, token};
-use crate::wire::{Request, Wire};
+use crate::wire::{Request, Wire, eventually};
 
 /// An agent's own token, as it would draw it.
 fn drawn(letter: char) -> String {
@@ -112,6 +113,28 @@ fn an_agent_touches_its_own_leases_alone() {
 }
 
 #[test]
+fn another_agent_s_lease_scene_or_file_is_not_there_by_any_route() {
+    let (farm, enrol, operate) = farm();
+    let (barns, sheds) = (drawn('B'), drawn('C'));
+    let (barn, _shed) = (enrolled(&farm, &enrol, "barn", &barns), enrolled(&farm, &enrol, "shed", &sheds));
+    submit(&farm, &operate, &json!({"from": 1, "to": 40}));
+    let lease = leased(&farm, &barn, &barns);
+    let blob = sha256(&Folder::scene_bytes());
+    let names = [("{lease}", &*lease.id), ("{scene}", &*lease.scene), ("{blob}", &*blob), ("{frame}", "1")];
+    let theirs = TABLE.iter().filter(|rule| rule.to == To::Agents && rule.path.contains('{'));
+    let mut calls = 0;
+    for rule in theirs {
+        let path = names.iter().fold(rule.path.to_owned(), |path, (part, name)| path.replace(part, name));
+        let request = Request::new(rule.method.as_str(), &path).header("Content-Type", "application/json").body("{}");
+        assert_eq!(request.bearer(&sheds).send(farm.address).status, 404, "{} {path}", rule.method);
+        calls += 1;
+    }
+    assert!(calls >= 8, "{calls}");
+    let deliver = Upload::of(&lease).request(&lease.id, 1).bearer(&barns);
+    assert_outcome(&deliver.send(farm.address), "recorded");
+}
+
+#[test]
 fn an_agent_fetches_the_scenes_of_its_work_alone() {
     let (farm, enrol, operate) = farm();
     let (barns, sheds) = (drawn('B'), drawn('C'));
@@ -146,4 +169,43 @@ fn an_agent_that_is_shut_out_loses_its_open_poll() {
     assert!(again.assert_problem(403, "urn:haywain:forbidden").contains("shut out"));
     submit(&farm, &operate, &json!({"from": 1, "to": 1}));
     assert_eq!(agent.lease_request(&request_id()).bearer(&own).send(farm.address).status, 401);
+}
+
+#[test]
+fn an_agent_that_is_shut_out_while_it_sends_a_frame_delivers_nothing() {
+    let (farm, enrol, operate) = farm();
+    let own = drawn('B');
+    let agent = enrolled(&farm, &enrol, "barn", &own);
+    submit(&farm, &operate, &json!({"from": 1, "to": 1}));
+    let lease = leased(&farm, &agent, &own);
+    let upload = Upload::of(&lease).request(&lease.id, 1).bearer(&own).bytes();
+    let (most, last) = upload.split_at(upload.len() - 60);
+    let mut sending = Wire::connect(farm.address);
+    sending.send(most);
+    // A file that is being written is how one sees that the handler is at work.
+    eventually("the frame comes in", || (!farm.folder.frame_files().is_empty()).then_some(()));
+    assert!(token(&farm.folder, &["revoke", "barn"]).status.success());
+    sending.answer().assert_problem(401, "urn:haywain:unauthenticated");
+    sending.send(last);
+    // What is under way ends before the orchestrator does.
+    let farm = Farm::on(farm.stop());
+    let job = Request::get(&format!("/api/v1/jobs/{}", lease.job)).bearer(&operate).send(farm.address).json();
+    assert_eq!((&job["counts"]["done"], farm.folder.frame_files().len()), (&json!(0), 0), "{job}");
+}
+
+#[test]
+fn a_refusal_at_the_gate_reaches_an_agent_that_is_still_sending() {
+    let (farm, enrol, operate) = farm();
+    let (barns, sheds) = (drawn('B'), drawn('C'));
+    let (barn, _) = (enrolled(&farm, &enrol, "barn", &barns), enrolled(&farm, &enrol, "shed", &sheds));
+    submit(&farm, &operate, &json!({"from": 1, "to": 1}));
+    let lease = leased(&farm, &barn, &barns);
+    let large = Upload::of(&lease).file("0002.png", &vec![7; 12_000_000]).request(&lease.id, 1);
+    let put = |token: &str| large.clone().bearer(token).send(farm.address);
+    for _ in 0..5 {
+        large.clone().send(farm.address).assert_problem(401, "urn:haywain:unauthenticated");
+        put(&drawn('D')).assert_problem(401, "urn:haywain:unauthenticated");
+        put(&operate).assert_problem(403, "urn:haywain:forbidden");
+        put(&sheds).assert_problem(404, "urn:haywain:unknown-lease");
+    }
 }

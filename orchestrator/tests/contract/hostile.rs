@@ -29,6 +29,7 @@ fn a_refusal_reaches_an_agent_that_is_still_sending() {
     let mut no_meta = large.clone();
     no_meta.meta = json!({});
     let wrong_name = large.clone().saying("name", "../0001.png");
+    let too_long = large.clone().saying("sizeBytes", 100);
     let wrong_digest = large.clone().saying("sha256", "ab".repeat(32));
     let cases = [
         ("an unknown lease", &large, lease_id(), 1, (404, "urn:haywain:unknown-lease")),
@@ -37,6 +38,7 @@ fn a_refusal_reaches_an_agent_that_is_still_sending() {
         ("no files", &no_files, lease.id.clone(), 1, INVALID),
         ("no meta", &no_meta, lease.id.clone(), 1, INVALID),
         ("a wrong name", &wrong_name, lease.id.clone(), 1, INVALID),
+        ("more than was announced", &too_long, lease.id.clone(), 1, (422, "urn:haywain:digest-mismatch")),
         ("a wrong digest", &wrong_digest, lease.id.clone(), 1, (422, "urn:haywain:digest-mismatch")),
     ];
     for (what, upload, lease, frame, (status, kind)) in cases {
@@ -62,6 +64,47 @@ fn a_body_that_is_no_upload_is_refused_as_a_problem() {
         answer.assert_problem(answer.status, "urn:haywain:invalid-input");
     }
     assert_eq!(farm.counts(&lease.job), [35, 5, 0, 0]);
+}
+
+#[test]
+fn what_stands_before_the_files_has_a_bound() {
+    let (farm, agent, lease) = leased();
+    let path = format!("/api/v1/agent/leases/{}/frames/1", lease.id);
+    let honest = Upload::of(&lease).request(&lease.id, 1).bytes();
+    let at = honest.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let (first, rest) = honest[at..].split_at(2);
+    let padding = vec![b' '; 8_000_000];
+    let meta_at = rest.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let (head, content) = rest.split_at(meta_at);
+    let cases = [
+        ("before the first part", [&padding, &b"\r\n"[..], first, head, content].concat()),
+        (
+            "in a part's head",
+            [first, &head[..meta_at - 4], b"\r\nX: ", &vec![b'x'; 8_000_000], b"\r\n\r\n", content].concat(),
+        ),
+        ("in the description", [first, head, &padding, content].concat()),
+    ];
+    for (what, body) in cases {
+        println!("too much {what}");
+        let request = Request::new("PUT", &path)
+            .header("Content-Type", "multipart/form-data; boundary=haywain-contract-boundary")
+            .body(body);
+        request.send(agent.to).assert_problem(413, "urn:haywain:too-large");
+    }
+    assert_eq!(farm.counts(&lease.job), [35, 5, 0, 0]);
+    agent.deliver(&lease, 1);
+}
+
+#[test]
+fn what_is_said_of_a_failure_is_kept_up_to_a_bound() {
+    let (farm, agent, lease) = leased();
+    let [message, log] = ["m", "l"].map(|letter| letter.repeat(500_000));
+    let report = json!({"frame": 1, "cause": "crashed", "message": message, "logTail": format!("{log}the end"), "peakMemoryBytes": null});
+    assert_eq!(crate::agent::post(&format!("/leases/{}/failures", lease.id), &report).send(agent.to).status, 204);
+    let attempts = Request::get(&format!("/api/v1/jobs/{}/attempts", lease.job)).send(farm.address).json();
+    let text = |member: &str| attempts["attempts"][0][member].as_str().unwrap().to_owned();
+    assert_eq!((text("message").len(), text("logTail").len()), (4096, 65536));
+    assert!(text("logTail").ends_with("the end"));
 }
 
 #[test]

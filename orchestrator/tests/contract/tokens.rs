@@ -75,6 +75,30 @@ fn what_makes_no_sense_is_refused() {
     assert!(!token(&folder, &["revoke", "bob"]).status.success());
 }
 
+/// What compose runs to make the token that agents are let in by, on folders of this test's.
+#[cfg(unix)]
+#[test]
+fn a_compose_farm_makes_its_token_anew_when_it_has_lost_it() {
+    let compose = include_str!("../../../deploy/compose.yaml");
+    let line = compose.lines().find_map(|line| line.trim().strip_prefix("command: [\"")?.strip_suffix("\"]")).unwrap();
+    let folder = Folder::new();
+    let kept = folder.path().join("enrolment");
+    std::fs::create_dir(&kept).unwrap();
+    let line = line.replace("/enrolment", kept.to_str().unwrap());
+    let line = line.replace("haywain-orchestrator", env!("CARGO_BIN_EXE_haywain-orchestrator"));
+    let enrol = || {
+        let mut shell = std::process::Command::new("sh");
+        let output = shell.args(["-c", &line]).env("HAYWAIN_DATA_DIR", folder.data()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        std::fs::read_to_string(kept.join("token")).unwrap()
+    };
+    let first = enrol();
+    assert!(first.starts_with("haywain_enrol_"), "{first}");
+    assert_eq!(enrol(), first);
+    std::fs::remove_file(kept.join("token")).unwrap();
+    assert_ne!(enrol(), first);
+}
+
 #[test]
 fn nobody_is_let_in_from_elsewhere_without_a_token() {
     let folder = Folder::new();
@@ -107,6 +131,17 @@ fn a_farm_without_tokens_answers_to_this_machine_s_names_alone() {
             let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
             assert_eq!(crate::wire::exchange(farm.address, request.as_bytes()).status, status, "{host} {path}");
         }
+    }
+}
+
+#[test]
+fn a_farm_on_this_machine_answers_to_its_names_alone_also_where_nobody_is_asked_for_a_token() {
+    let folder = Folder::new();
+    new_token(&folder, &["--name", "ann", "--role", "operate"]);
+    let farm = Farm::with(folder, json!({"insecure": true}));
+    for (host, status) in [("localhost:4000", 200), ("evil.example", 403)] {
+        let request = format!("GET /api/v1/jobs HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(crate::wire::exchange(farm.address, request.as_bytes()).status, status, "{host}");
     }
 }
 

@@ -73,6 +73,9 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     println!(
         "three agents / three times one agent: {ratio:.3} (asked: at least {GOAL}); {frames} frames, none rendered twice"
     );
+    if ratio < GOAL {
+        bail!("three agents did {ratio:.3} of three times one agent's frames, less than {GOAL}");
+    }
     drop(stage);
     // Kept when it fails: the logs are in it.
     std::fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))

@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use haywain_shared::ids::LeaseId;
 use haywain_shared::protocol::{
-    FailureReport, HeartbeatAnswer, HeartbeatRequest, LeaseGrant, LeaseRequest, LeaseTiming, LeaveRequest, MAX_CACHED,
-    RegisterAnswer, RegisterRequest, ReleaseRequest, Work,
+    FailureReport, HeartbeatAnswer, HeartbeatRequest, HeldLease, LeaseGrant, LeaseRequest, LeaseTiming, LeaveRequest,
+    MAX_CACHED, RegisterAnswer, RegisterRequest, ReleaseRequest, Work,
 };
 use haywain_shared::token::Role;
 
@@ -14,6 +14,7 @@ use super::FromAgent;
 use crate::access::Caller;
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
+use crate::queue::said;
 use crate::queue::waiting::{NextWork, next_work, work_ahead};
 use crate::store::{AgentFacts, Beat, Enrolment, Failure, LeaseAsk, Pass, Registration};
 
@@ -101,7 +102,7 @@ pub(super) async fn heartbeat(
         sequence: request.sequence,
         slots: request.slots,
         sample: request.sample,
-        held: request.leases,
+        held: request.leases.into_iter().map(|held| HeldLease { log_tail: said::log(held.log_tail), ..held }).collect(),
     };
     Ok(Json(app.store.renew(beat).await?))
 }
@@ -111,8 +112,9 @@ pub(super) async fn fail(
     Path(lease): Path<LeaseId>,
     Json(report): Json<FailureReport>,
 ) -> Result<StatusCode, Failed> {
-    tracing::warn!(%lease, frame = %report.frame, cause = %report.cause, reason = report.message, "attempt failed");
     let FailureReport { frame, cause, stage, peak_memory_bytes, message, log_tail } = report;
+    let (message, log_tail) = (said::reason(message), said::log(log_tail));
+    tracing::warn!(%lease, %frame, %cause, reason = message, "attempt failed");
     app.store.fail(Failure { lease, frame, cause, stage, peak_memory_bytes, message, log_tail }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

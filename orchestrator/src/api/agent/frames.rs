@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
@@ -17,49 +16,42 @@ use haywain_shared::protocol::{
 };
 use haywain_shared::scene::BlobRef;
 
+use super::parcel::{Parcel, Part};
 use crate::api::App;
 use crate::api::problem::{Failed, Json, Path};
 use crate::store::{Delivered, RenderedFrame, StoredFile};
 
 /// The most files that one frame may have.
 const MAX_FILES: usize = 1000;
+/// The longest description of a frame: room for so many files with names as long as they may be.
+const MAX_META_BYTES: usize = 2 * 1024 * 1024;
 /// The longest render, a year: a bound on sums.
 const MAX_RENDER_MS: u64 = 366 * 24 * 60 * 60 * 1000;
 
 pub(super) async fn put_frame(
     State(app): State<App>,
     Path((lease, frame)): Path<(LeaseId, FrameNumber)>,
-    parts: Result<Multipart, MultipartRejection>,
+    request: Request,
 ) -> Result<Json<UploadAnswer>, Failed> {
-    let parts = parts?;
+    let parts = Parcel::open(request).await?;
     // In a task of its own: an agent that goes away ends the body, not the work, so that files which are stored and about
     // to be recorded are never taken for abandoned, and abandoned ones are always removed.
     let tasks = app.tasks.clone();
-    tasks
-        .spawn(receive(app, lease, frame, parts))
-        .await
-        .map_err(|error| Failed::new(ProblemKind::Other, StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+    tasks.spawn(receive(app, lease, frame, parts)).await.map_err(Failed::panicked)?
 }
 
 async fn receive(
     app: App,
     lease: LeaseId,
     frame: FrameNumber,
-    mut parts: Multipart,
+    mut parts: Parcel,
 ) -> Result<Json<UploadAnswer>, Failed> {
     let answer = take_in(&app, lease, frame, &mut parts).await;
-    // An answer in mid-upload would be lost on a client that is still sending. If the body can't be read on, the agent is
-    // gone and needs no answer.
-    let _ = read_to_the_end(&mut parts).await;
+    parts.end().await;
     answer.map(|outcome| Json(UploadAnswer { outcome }))
 }
 
-async fn take_in(
-    app: &App,
-    lease: LeaseId,
-    frame: FrameNumber,
-    parts: &mut Multipart,
-) -> Result<UploadOutcome, Failed> {
+async fn take_in(app: &App, lease: LeaseId, frame: FrameNumber, parts: &mut Parcel) -> Result<UploadOutcome, Failed> {
     let upload = read_meta(parts).await?;
     if let Some(outcome) = app.store.foresee(lease, upload.job_id, frame, upload.generation).await? {
         return Ok(outcome);
@@ -121,12 +113,15 @@ fn was_recorded<E>(delivered: &Result<Delivered, E>) -> bool {
     delivered.as_ref().is_ok_and(|delivered| delivered.outcome == UploadOutcome::Recorded)
 }
 
-async fn read_meta(parts: &mut Multipart) -> Result<FrameUpload, Failed> {
-    let field = parts.next_field().await.map_err(broken)?;
-    let field = field
-        .filter(|field| field.name() == Some(UPLOAD_META_PART))
+async fn read_meta(parts: &mut Parcel) -> Result<FrameUpload, Failed> {
+    let part = parts.next().await?;
+    let part = part
+        .filter(|part| part.name() == Some(UPLOAD_META_PART))
         .ok_or_else(|| Failed::invalid(format!("the first part must be {UPLOAD_META_PART:?}")))?;
-    let bytes = field.bytes().await.map_err(broken)?;
+    let bytes = part.whole(MAX_META_BYTES).await?.ok_or_else(|| {
+        let text = format!("the part {UPLOAD_META_PART:?} has more than {MAX_META_BYTES} bytes");
+        Failed::new(ProblemKind::TooLarge, StatusCode::PAYLOAD_TOO_LARGE, text)
+    })?;
     let upload: FrameUpload = serde_json::from_slice(&bytes).map_err(|error| Failed::invalid(error.to_string()))?;
     if upload.files.is_empty() || upload.files.len() > MAX_FILES {
         return Err(Failed::invalid(format!("a frame has from 1 to {MAX_FILES} files, not {}", upload.files.len())));
@@ -145,32 +140,25 @@ async fn read_meta(parts: &mut Multipart) -> Result<FrameUpload, Failed> {
     Ok(upload)
 }
 
-async fn read_to_the_end(parts: &mut Multipart) -> Result<(), Failed> {
-    while let Some(mut field) = parts.next_field().await.map_err(broken)? {
-        while field.chunk().await.map_err(broken)?.is_some() {}
-    }
-    Ok(())
-}
-
 /// Stores the files one after the other, and the thumbnail, whose key is returned. What is stored by the time of an error is
 /// in `stored`, for the caller to discard.
 async fn receive_all(
     app: &App,
     upload: &FrameUpload,
-    parts: &mut Multipart,
+    parts: &mut Parcel,
     stored: &mut Vec<StoredFile>,
 ) -> Result<Option<String>, Failed> {
     for expected in &upload.files {
-        let field = parts.next_field().await.map_err(broken)?.ok_or_else(|| {
+        let part = parts.next().await?.ok_or_else(|| {
             Failed::invalid(format!("{} files were announced and {} came", upload.files.len(), stored.len()))
         })?;
-        stored.push(receive_file(app, upload, expected, field).await?);
+        stored.push(receive_file(app, upload, expected, part).await?);
     }
     let thumbnail = match upload.thumbnail {
         Some(expected) => Some(receive_thumbnail(expected, parts).await?),
         None => None,
     };
-    if parts.next_field().await.map_err(broken)?.is_some() {
+    if parts.next().await?.is_some() {
         return Err(Failed::invalid(format!("more files came than the {} that were announced", stored.len())));
     }
     match thumbnail {
@@ -179,11 +167,11 @@ async fn receive_all(
     }
 }
 
-async fn receive_thumbnail(expected: BlobRef, parts: &mut Multipart) -> Result<Bytes, Failed> {
-    let field = parts.next_field().await.map_err(broken)?;
-    let mut field = field.ok_or_else(|| Failed::invalid("a thumbnail was announced and did not come".to_owned()))?;
+async fn receive_thumbnail(expected: BlobRef, parts: &mut Parcel) -> Result<Bytes, Failed> {
+    let part = parts.next().await?;
+    let mut part = part.ok_or_else(|| Failed::invalid("a thumbnail was announced and did not come".to_owned()))?;
     let mut picture = Vec::new();
-    while let Some(piece) = field.chunk().await.map_err(broken)? {
+    while let Some(piece) = part.piece().await? {
         picture.extend_from_slice(&piece);
         if picture.len() as u64 > expected.size_bytes {
             break;
@@ -200,19 +188,11 @@ async fn receive_file(
     app: &App,
     upload: &FrameUpload,
     expected: &OutputFile,
-    mut field: Field<'_>,
+    mut part: Part<'_>,
 ) -> Result<StoredFile, Failed> {
-    let mut file = app.blobs.begin_frame_file(upload.job_id, expected.name.clone()).await?;
-    while let Some(piece) = field.chunk().await.map_err(broken)? {
+    let mut file = app.blobs.begin_frame_file(upload.job_id, expected.clone()).await?;
+    while let Some(piece) = part.piece().await? {
         file.write(piece).await?;
     }
-    Ok(file.finish(expected).await?)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
-fn broken(error: MultipartError) -> Failed {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failed::new(ProblemKind::TooLarge, error.status(), error.body_text()),
-        _ => Failed::invalid(error.body_text()),
-    }
+    Ok(file.finish().await?)
 }

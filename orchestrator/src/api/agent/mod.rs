@@ -2,6 +2,7 @@
 
 mod calls;
 mod frames;
+mod parcel;
 mod scenes;
 
 use axum::Router;

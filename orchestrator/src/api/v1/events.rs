@@ -78,7 +78,7 @@ struct Watcher {
     stop: CancellationToken,
     /// Whose events it may see.
     sight: Sight,
-    /// The last event that was read.
+    /// The last event that was looked at, in sight or not.
     after: u64,
     /// Read, and not sent yet.
     read: VecDeque<Event>,
@@ -92,10 +92,11 @@ impl Watcher {
                 return Some(event);
             }
             self.news.borrow_and_update();
-            let events = self.store.events(self.after, PAGE, self.sight).await;
-            self.read = events.inspect_err(|error| tracing::error!(%error, "reading events")).ok()?.into();
-            if let Some(last) = self.read.back() {
-                self.after = last.id;
+            let heard = self.store.events(self.after, PAGE, self.sight).await;
+            let heard = heard.inspect_err(|error| tracing::error!(%error, "reading events")).ok()?;
+            self.after = heard.through;
+            self.read = heard.events.into();
+            if !self.read.is_empty() {
                 continue;
             }
             tokio::select! {

@@ -242,7 +242,7 @@ pub(in crate::store) async fn events_tell_what_has_changed(mut bench: Bench) {
         bench.deliver(&lease, lease.frames.first().into()).await.unwrap();
     }
     bench.restart().await;
-    let events = bench.store.events(0, 100, Sight::All).await.unwrap();
+    let events = bench.store.events(0, 100, Sight::All).await.unwrap().events;
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     let expected = [
         JobSubmitted,
@@ -258,7 +258,7 @@ pub(in crate::store) async fn events_tell_what_has_changed(mut bench: Bench) {
     assert_eq!(kinds, expected);
     assert!(events.windows(2).all(|pair| pair[0].id < pair[1].id));
     assert_eq!((events[3].job_id, events[3].agent_id, events[3].frame), (Some(job), Some(agent), Some(frame(1))));
-    let after = bench.store.events(events[6].id, 1, Sight::All).await.unwrap();
+    let after = bench.store.events(events[6].id, 1, Sight::All).await.unwrap().events;
     assert_eq!(after, events[7..8]);
     assert_eq!(bench.store.latest_event().await.unwrap(), events[8].id);
 }

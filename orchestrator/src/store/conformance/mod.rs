@@ -107,6 +107,7 @@ cases! {
     a_scene_is_blamed_only_with_a_second_opinion
     an_agent_that_fails_on_several_jobs_is_set_aside_and_forgiven
     attempts_are_kept
+    of_what_attempts_have_said_the_latest_is_told
     a_job_that_an_agent_refuses_goes_to_others
     a_job_that_every_agent_refuses_says_why_it_waits
     who_retries_a_job_has_all_agents_asked_again
@@ -131,6 +132,7 @@ cases! {
     a_job_that_nobody_can_take_says_why
     what_was_found_in_a_scene_is_kept_and_speaks_at_the_next_submission
     a_token_is_good_until_it_expires_or_is_revoked
+    a_session_uses_its_token
     a_name_is_one_token_s_until_that_is_revoked
     whoever_looks_for_changed_tokens_sees_them
     an_agent_is_enrolled_once_however_often_it_asks
@@ -138,6 +140,7 @@ cases! {
     a_known_agent_can_t_be_taken_over_by_an_enrolment_token
     an_agent_that_was_shut_out_stays_out
     a_token_sees_its_own_jobs_alone
+    what_somebody_may_not_hear_is_looked_at_once
     a_digest_is_not_as_good_as_the_file
     what_others_found_in_a_scene_is_told_to_those_who_sent_all_of_it
     a_size_that_others_know_is_told_to_nobody

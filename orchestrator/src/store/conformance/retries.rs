@@ -3,11 +3,12 @@
 use haywain_shared::cause::Cause;
 use haywain_shared::ids::RequestId;
 use haywain_shared::job::{AgentState, JobState};
+use haywain_shared::protocol::Stage;
 
 use super::Bench;
 use super::bench::{GIB, frame, new_job, range};
 use crate::queue::submission::Limits;
-use crate::store::NewJob;
+use crate::store::{Failure, NewJob};
 
 pub(in crate::store) async fn a_failed_frame_goes_to_another_agent_first(bench: Bench) {
     bench.submit(1, 1, 1).await;
@@ -122,6 +123,22 @@ pub(in crate::store) async fn an_agent_that_fails_on_several_jobs_is_set_aside_a
     assert!(work.has_changed().unwrap(), "a forgiven agent hears of work");
     assert_eq!(state().await, AgentState::Online);
     bench.lease(bad).await;
+}
+
+pub(in crate::store) async fn of_what_attempts_have_said_the_latest_is_told(bench: Bench) {
+    let job = bench.submit(1, 1, 1).await;
+    let agent = bench.agent().await;
+    for (message, log_tail) in [("first", "x".repeat(5_000_000)), ("second", "y".repeat(5_000_000))] {
+        let lease = bench.lease(agent).await;
+        let (message, cause) = (message.to_owned(), Cause::Crashed);
+        let (lease, stage) = (lease.id, Stage::Rendering);
+        let failure = Failure { lease, frame: frame(1), cause, stage, peak_memory_bytes: None, message, log_tail };
+        bench.store.fail(failure).await.unwrap();
+        bench.sleep(1);
+    }
+    let attempts = bench.store.attempts(job, None).await.unwrap();
+    let told: Vec<_> = attempts.iter().map(|attempt| (attempt.message.as_str(), attempt.log_tail.len())).collect();
+    assert_eq!(told, [("", 0), ("second", 5_000_000)]);
 }
 
 pub(in crate::store) async fn attempts_are_kept(mut bench: Bench) {

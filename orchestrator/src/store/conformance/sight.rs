@@ -8,7 +8,7 @@ use haywain_shared::token::Role;
 
 use super::bench::{Bench, new_job, range};
 use super::options::inspection;
-use crate::store::{Idempotency, JobFilter, NewJob, Novelty, SceneFilter, Sight, StoreError, Thing};
+use crate::store::{Heard, Idempotency, JobFilter, NewJob, Novelty, SceneFilter, Sight, StoreError, Thing};
 
 /// The content of every scene here.
 const CONTENT: &[u8] = b"a secret scene";
@@ -51,7 +51,7 @@ impl Bench {
     }
 
     async fn heard_of(&self, sight: Sight) -> Vec<JobId> {
-        self.store.events(0, 99, sight).await.unwrap().into_iter().filter_map(|event| event.job_id).collect()
+        self.store.events(0, 99, sight).await.unwrap().events.into_iter().filter_map(|event| event.job_id).collect()
     }
 }
 
@@ -76,6 +76,29 @@ pub(in crate::store) async fn a_token_sees_its_own_jobs_alone(mut bench: Bench) 
         assert_eq!(bench.heard_of(sight).await, seen, "{sight:?}");
     }
     assert!(!bench.sees(Sight::Token(owner), Thing::Job(JobId::generate())).await);
+}
+
+pub(in crate::store) async fn what_somebody_may_not_hear_is_looked_at_once(bench: Bench) {
+    let (owner, other, scene) = bench.owner_and_other().await;
+    let jobs = [(owner, 3), (other, 1)].map(|(token, times)| [token].repeat(times)).concat();
+    let mut submitted = Vec::new();
+    for token in jobs {
+        submitted.push(bench.submit_by(Some(token), Sight::All, scene).await.unwrap());
+    }
+    let latest = bench.store.latest_event().await.unwrap();
+    let heard = async |after, limit, token| {
+        let Heard { events, through } = bench.store.events(after, limit, Sight::Token(token)).await.unwrap();
+        (events.into_iter().filter_map(|event| event.job_id).collect::<Vec<_>>(), through)
+    };
+    // To the end, whatever comes last, and whether there is anything to hear.
+    assert_eq!(heard(0, 9, owner).await, (submitted[..3].to_vec(), latest));
+    assert_eq!(heard(0, 9, other).await, (submitted[3..].to_vec(), latest));
+    assert_eq!(heard(0, 9, TokenId::generate()).await, (vec![], latest));
+    assert_eq!(heard(latest + 7, 9, owner).await, (vec![], latest + 7));
+    // A page that is full ends where it ends.
+    let (first, through) = heard(0, 1, owner).await;
+    assert!(first == submitted[..1] && through < latest, "{first:?} {through}");
+    assert_eq!(heard(through, 9, owner).await, (submitted[1..3].to_vec(), latest));
 }
 
 pub(in crate::store) async fn a_digest_is_not_as_good_as_the_file(bench: Bench) {

@@ -83,6 +83,19 @@ pub(in crate::store) async fn a_token_is_good_until_it_expires_or_is_revoked(mut
     assert_eq!(used, [3_599_000, 3_600_000]);
 }
 
+pub(in crate::store) async fn a_session_uses_its_token(bench: Bench) {
+    let token = bench.token(Role::Operate).await;
+    for seconds in [0, 3600] {
+        bench.sleep(seconds);
+        assert!(matches!(bench.store.admit_again(token).await.unwrap(), Admission::Granted(_)));
+        let kept = &bench.store.tokens().await.unwrap()[0];
+        assert_eq!(
+            kept.last_used_ms.map(|used_ms| used_ms - kept.created_ms),
+            Some(1000 * i64::try_from(seconds).unwrap())
+        );
+    }
+}
+
 pub(in crate::store) async fn a_name_is_one_token_s_until_that_is_revoked(bench: Bench) {
     let anna = |role| NewToken { name: "anna".to_owned(), ..new_token(role) };
     let short = NewToken { good_for: Some(Duration::from_secs(1)), ..anna(Role::Submit) };

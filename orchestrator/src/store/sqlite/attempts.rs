@@ -54,12 +54,21 @@ const GIVE_UP_COUNTS: &str = "/* give up pending counts */
     UPDATE jobs SET failed = failed + pending, pending = 0 WHERE id = ?1";
 const HOLDS: &str = "/* lease holds a frame */
     SELECT EXISTS (SELECT 1 FROM lease_frames WHERE epoch = ?1 AND frame = ?2) AS holds";
+// What they say is measured first, the latest first: of the texts of ten thousand only so much is read. ?3 how much.
 const OF_JOB: &str = "/* attempts of a job */
     SELECT frame, attempts.generation, attempts.epoch, attempts.agent_id, agents.name, granted_ms, attempts.ended_ms,
-        outcome, message, log_tail, render_ms, peak_memory_bytes
-    FROM attempts JOIN leases USING (epoch) JOIN agents ON agents.id = attempts.agent_id
-    WHERE attempts.job_id = (SELECT id FROM jobs WHERE id = ?1 AND removed_ms IS NULL) AND (?2 IS NULL OR frame = ?2)
-    ORDER BY attempts.ended_ms, attempts.epoch, frame LIMIT 10000";
+        outcome, CASE WHEN text_bytes <= ?3 THEN message ELSE '' END AS message,
+        CASE WHEN text_bytes <= ?3 THEN log_tail ELSE '' END AS log_tail, render_ms, peak_memory_bytes
+    FROM (SELECT job_id, frame, epoch, sum(size_bytes) OVER (ORDER BY ended_ms DESC, epoch DESC, frame DESC) AS text_bytes
+          FROM (SELECT job_id, frame, epoch, ended_ms, octet_length(message) + octet_length(log_tail) AS size_bytes
+                FROM attempts
+                WHERE job_id = (SELECT id FROM jobs WHERE id = ?1 AND removed_ms IS NULL) AND (?2 IS NULL OR frame = ?2)
+                ORDER BY ended_ms, epoch, frame LIMIT 10000))
+        JOIN attempts USING (job_id, frame, epoch)
+        JOIN leases ON leases.epoch = attempts.epoch JOIN agents ON agents.id = attempts.agent_id
+    ORDER BY attempts.ended_ms, attempts.epoch, frame";
+/// How much of what attempts have said is told at once, in bytes.
+const MAX_TEXT_BYTES: i64 = 8 * 1024 * 1024;
 
 /// The outcome of an attempt that brought a frame.
 const DONE: &str = "done";
@@ -269,6 +278,7 @@ pub(super) async fn of_job(
     let rows = sqlx::query(OF_JOB)
         .bind(&job.as_bytes()[..])
         .bind(frame.map(FrameNumber::get))
+        .bind(MAX_TEXT_BYTES)
         .fetch_all(readers)
         .await
         .map_err(database_error)?;

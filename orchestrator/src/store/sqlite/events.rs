@@ -4,21 +4,21 @@
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, JobId};
 use haywain_shared::job::{Event, EventKind};
-use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteExecutor, SqlitePool};
 
 use super::columns::{as_integer, count, database_error, integer, moment, optional_bytes, optional_frame, text};
 use super::sight;
 use super::writer::Tx;
-use crate::store::{Sight, StoreError};
+use crate::store::{Heard, Sight, StoreError};
 
 const INSERT: &str = "/* insert event */
     INSERT INTO events (at_ms, kind, job_id, agent_id, frame, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id";
 const FORGET: &str = "/* forget old events */ DELETE FROM events WHERE id <= ?1";
 const AFTER: &str = "/* events after */
     SELECT id, at_ms, kind, job_id, agent_id, frame, detail FROM events
-    WHERE id > ?1 AND (?3 = 'all' OR ?3 = 'token' AND job_id IN (SELECT id FROM jobs WHERE owner = ?4)
-        OR ?3 = 'nobodys' AND job_id IN (SELECT id FROM jobs WHERE owner IS NULL))
+    WHERE id > ?1 AND (?3 = 'all' OR ?3 IN ('token', 'nobodys') AND EXISTS (
+        SELECT 1 FROM jobs WHERE jobs.id = job_id AND owner IS ?4))
     ORDER BY id LIMIT ?2";
 const LATEST: &str = "/* latest event */ SELECT coalesce(max(id), 0) AS id FROM events";
 
@@ -73,20 +73,22 @@ pub(super) async fn note(tx: &mut Tx, kind: EventKind, about: &Subject, detail: 
     Ok(())
 }
 
-pub(super) async fn after(
-    readers: &SqlitePool,
-    after: u64,
-    limit: u32,
-    sight: Sight,
-) -> Result<Vec<Event>, StoreError> {
+pub(super) async fn after(readers: &SqlitePool, after: u64, limit: u32, sight: Sight) -> Result<Heard, StoreError> {
     let (whose, token) = sight::of_jobs(sight);
-    let rows = sqlx::query(AFTER).bind(as_integer(after)).bind(limit).bind(whose).bind(token).fetch_all(readers);
+    // In one transaction: what is made in between was not looked at.
+    let mut reading = readers.begin().await.map_err(database_error)?;
+    let rows = sqlx::query(AFTER).bind(as_integer(after)).bind(limit).bind(whose).bind(token).fetch_all(&mut *reading);
     let rows = rows.await.map_err(database_error)?;
-    rows.iter().map(event).collect()
+    let events = rows.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+    let through = match events.last() {
+        Some(last) if events.len() as u64 >= u64::from(limit) => last.id,
+        _ => latest(&mut *reading).await?.max(after),
+    };
+    Ok(Heard { events, through })
 }
 
-pub(super) async fn latest(readers: &SqlitePool) -> Result<u64, StoreError> {
-    count(&sqlx::query(LATEST).fetch_one(readers).await.map_err(database_error)?, "id")
+pub(super) async fn latest(conn: impl SqliteExecutor<'_>) -> Result<u64, StoreError> {
+    count(&sqlx::query(LATEST).fetch_one(conn).await.map_err(database_error)?, "id")
 }
 
 /// The word for a kind: the one that it has on the wire.

@@ -39,7 +39,7 @@ use haywain_shared::digest::Sha256Digest;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::ids::{AgentId, Incarnation, JobId, LeaseId};
 use haywain_shared::inspection::Inspection;
-use haywain_shared::job::{AgentReport, AgentState, AttemptReport, Event, JobReport, JobSummary};
+use haywain_shared::job::{AgentReport, AgentState, AttemptReport, JobReport, JobSummary};
 use haywain_shared::path::RelativePath;
 use haywain_shared::protocol::{HeartbeatAnswer, UploadOutcome};
 use haywain_shared::scene::{BlobRef, Manifest, SceneId, SceneReport, SceneSummary};
@@ -56,9 +56,9 @@ use self::writer::Writer;
 use super::presence::Life;
 use super::terms::Terms;
 use super::{
-    AgentCommand, Beat, BlobStanding, Census, Delivered, Erased, Failure, JobCommand, JobFilter, JobLabel, KeptFrame,
-    KeptScene, Lease, LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter, Sight, Store,
-    StoreError,
+    AgentCommand, Beat, BlobStanding, Census, Delivered, Erased, Failure, Heard, JobCommand, JobFilter, JobLabel,
+    KeptFrame, KeptScene, Lease, LeaseAsk, NewJob, Registration, RemovedJob, RenderedFrame, SceneEntry, SceneFilter,
+    Sight, Store, StoreError,
 };
 use crate::blobs::JobFiles;
 use crate::clock::Clock;
@@ -273,7 +273,7 @@ impl Store for SqliteStore {
         Ok(agents)
     }
 
-    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Vec<Event>, StoreError> {
+    async fn events(&self, after: u64, limit: u32, sight: Sight) -> Result<Heard, StoreError> {
         events::after(&self.readers, after, limit, sight).await
     }
 

@@ -59,8 +59,9 @@ const SHARES: &str = "/* shares in a job */
     WHERE job_id = ?1 ORDER BY agents.name, agent_id";
 const LATELY: &str = "/* recorded lately */
     SELECT count(*) AS recorded FROM frames WHERE job_id = ?1 AND recorded_ms > ?2";
+// There are a hundred of them, and people ask again and again: of each log the end of its end.
 const FAILURES: &str = "/* failed frames by their last attempt */
-    SELECT attempt.frame, outcome, message, log_tail, agents.name,
+    SELECT attempt.frame, outcome, message, substr(log_tail, -8192) AS log_tail, agents.name,
         (SELECT count(*) FROM attempts AS other
          WHERE other.job_id = attempt.job_id AND other.frame = attempt.frame) AS attempts
     FROM attempts AS attempt JOIN agents ON agents.id = attempt.agent_id

@@ -180,6 +180,23 @@ fn admission(token: TokenReport, now_ms: UnixMs) -> Admission {
     Admission::Granted(Pass { token: id, name, role, agent, good_for: left })
 }
 
+impl SqliteStore {
+    /// A token is shown: whether it is good, and if so, that it was used.
+    async fn used(&self, row: &SqliteRow) -> Result<Admission, StoreError> {
+        let now_ms = self.clock.unix_ms();
+        let token = report(row, now_ms)?;
+        let due = token.last_used_ms.is_none_or(|used_ms| used_ms <= now_ms - as_ms(USED_WITHIN));
+        if due && token.standing == TokenStanding::Good {
+            let id = token.id;
+            // A full disk keeps nobody out.
+            if let Err(error) = self.writer.write(move |tx| Box::pin(touch(tx, id))).await {
+                tracing::warn!(token = %id, %error, "keeping when a token was used last");
+            }
+        }
+        Ok(admission(token, now_ms))
+    }
+}
+
 #[async_trait]
 impl Admissions for SqliteStore {
     async fn keep_token(&self, token: NewToken) -> Result<(), StoreError> {
@@ -200,24 +217,13 @@ impl Admissions for SqliteStore {
         let Some(row) = with_digest(row.await.map_err(database_error)?, digest)? else {
             return Ok(Admission::Unknown);
         };
-        let now_ms = self.clock.unix_ms();
-        let token = report(&row, now_ms)?;
-        let due = token.last_used_ms.is_none_or(|used_ms| used_ms <= now_ms - as_ms(USED_WITHIN));
-        if due && token.standing == TokenStanding::Good {
-            let id = token.id;
-            // A full disk keeps nobody out.
-            if let Err(error) = self.writer.write(move |tx| Box::pin(touch(tx, id))).await {
-                tracing::warn!(token = %id, %error, "keeping when a token was used last");
-            }
-        }
-        Ok(admission(token, now_ms))
+        self.used(&row).await
     }
 
     async fn admit_again(&self, token: TokenId) -> Result<Admission, StoreError> {
         let row = sqlx::query(BY_ID).bind(&token.as_bytes()[..]).fetch_optional(&self.readers);
         let Some(row) = row.await.map_err(database_error)? else { return Ok(Admission::Unknown) };
-        let now_ms = self.clock.unix_ms();
-        Ok(admission(report(&row, now_ms)?, now_ms))
+        self.used(&row).await
     }
 
     async fn token_changes(&self) -> Result<u64, StoreError> {
