@@ -29,7 +29,7 @@ fn inspection() -> Value {
         "name": "Shot", "frameStart": 1, "frameEnd": 20, "frameStep": 1, "fps": 24.0, "camera": null, "cameras": [],
         "cameraMarkers": [], "viewLayers": [{"name": "Beauty", "renders": true}], "engine": "CYCLES", "samples": 4,
         "width": 64, "height": 36, "format": "PNG", "isMovie": false, "device": "CPU", "viewTransform": "Standard",
-        "look": "None", "faults": [fault],
+        "look": "None", "faults": [fault], "cycles": null, "compositorDenoiser": null,
     });
     json!({
         "savedBy": "3.4.1", "openedBy": "3.4.1", "activeScene": "Shot", "scenes": [shot], "files": [], "scripts": [],
