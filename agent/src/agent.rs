@@ -73,7 +73,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
         return Ok(Ended::InOrder);
     };
     clear_away(folder.path())?;
-    let jailer = jailer(settings.sandbox)?;
+    let (jailer, strength) = jailer(settings.sandbox)?;
     let tasks = TaskTracker::new();
     let mut machine = Machine::new().context("looking at the machine")?;
     let mut facts = machine.facts();
@@ -84,6 +84,7 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let enrolment = identity::enrolment(folder.path(), settings.token_file.as_deref())?;
     let laboratory = Laboratory {
         jailer: &jailer,
+        strength,
         data_dir: folder.path(),
         workplace: &folder.path().join(WORK),
         gpus: &facts.gpus,
@@ -111,16 +112,15 @@ pub async fn run(settings: &Settings, data_dir: &Path, mut signals: Signals) -> 
     let clock = Arc::new(SystemBootClock::start());
     let began = clock.began();
     let board = Board::new(clock.clone(), began);
-    let process = std::process::id();
     let who = Who {
         agent_id: identity.agent_id,
         name: name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         orchestrator: settings.orchestrator.to_string(),
         blenders: found,
-        sandbox: jailer.strength().map_or("unknown", Strength::word).to_owned(),
-        process,
-        started: machine::started(process).unwrap_or(began),
+        sandbox: strength.word().to_owned(),
+        process: std::process::id(),
+        started: machine::started(std::process::id()).unwrap_or(began),
     };
     let keeper = Keeper::start(board.clone(), who, folder.path(), settings.metrics).await?;
     let bounds = Bounds {
@@ -193,8 +193,8 @@ async fn work_until_told(
     }
 }
 
-/// What Blenders are put into here, and says how strong that is.
-fn jailer(sandbox: Sandbox) -> anyhow::Result<Jailer> {
+/// What Blenders are put into here, and how strong that is, which it says.
+fn jailer(sandbox: Sandbox) -> anyhow::Result<(Jailer, Strength)> {
     let program = std::env::current_exe().context("this program's own file")?;
     let jailer = Jailer::new(program, sandbox);
     let strength = jailer.strength().context("trying the sandbox")?;
@@ -209,7 +209,7 @@ fn jailer(sandbox: Sandbox) -> anyhow::Result<Jailer> {
             tracing::warn!(sandbox = strength.word(), "Blender can do here what this agent's user can");
         }
     }
-    Ok(jailer)
+    Ok((jailer, strength))
 }
 
 /// Ends what an earlier life has left, and removes what it had in work: that is of no use, and the disk may be full.

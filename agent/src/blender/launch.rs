@@ -33,7 +33,7 @@ pub struct Surroundings<'a> {
     /// Where it keeps what it compiles for GPUs, if that outlives it.
     pub kernels: Option<&'a Path>,
     /// The agent's data folder, which keeps its mark.
-    pub mark: &'a Path,
+    pub data_dir: &'a Path,
 }
 
 /// A Blender that was started. With this value it ends, and with it whatever it has started.
@@ -88,7 +88,7 @@ impl Drop for Started {
 
 /// Starts Blender with one of the driver's scripts.
 pub(super) fn spawn(blender: &Blender, surroundings: Surroundings<'_>, script: &str) -> io::Result<Started> {
-    let Surroundings { folder, color_config, addons: _, jailer, walls, kernels, mark } = surroundings;
+    let Surroundings { folder, color_config, addons: _, jailer, walls, kernels, data_dir } = surroundings;
     // What an earlier Blender has left there, it may have left on purpose.
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -99,7 +99,7 @@ pub(super) fn spawn(blender: &Blender, surroundings: Surroundings<'_>, script: &
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(path, text)?;
     }
-    let mark = mark_of(mark)?;
+    let mark = mark_of(data_dir)?;
     let (program, arguments) = jailer.command(&blender.path, walls, &mark);
     let surroundings = environment::of(folder, kernels)?;
     let mut command = CommandWrap::with_new(program, |command| {

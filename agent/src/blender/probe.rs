@@ -33,7 +33,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub struct Laboratory<'a> {
     /// What Blender is put into.
     pub jailer: &'a Jailer,
-    /// The agent's data folder, as its mark.
+    /// How strong that is here: in another one everything is to be found out anew, too.
+    pub strength: Strength,
+    /// The agent's data folder, which keeps its mark.
     pub data_dir: &'a Path,
     /// A folder that nobody else uses meanwhile.
     pub workplace: &'a Path,
@@ -125,8 +127,7 @@ impl Learnt {
 
 /// Finds out of each Blender what is not known of it yet, and what has failed before.
 pub async fn find_out(blenders: &mut [Blender], known: &mut Known, laboratory: Laboratory<'_>) {
-    let strength = laboratory.jailer.strength().map_or("unknown", Strength::word);
-    let circumstances = format!("{}; sandbox {strength}", gpus::and_drivers(laboratory.gpus));
+    let circumstances = format!("{}; sandbox {}", gpus::and_drivers(laboratory.gpus), laboratory.strength.word());
     for blender in blenders {
         let again = known.to_be_tried_again(&blender.path, &circumstances);
         if again.is_some_and(BTreeSet::is_empty) && !misses_a_gpu(laboratory.gpus, &blender.facts.devices) {
@@ -175,7 +176,7 @@ async fn try_out(blender: &Blender, laboratory: Laboratory<'_>, mut learnt: Lear
 
 /// What is learnt in one life of the script; how that ended, if before its time.
 async fn one_life(blender: &Blender, laboratory: Laboratory<'_>, learnt: &mut Learnt) -> io::Result<String> {
-    let Laboratory { jailer, data_dir, workplace, gpus: _, tasks } = laboratory;
+    let Laboratory { jailer, data_dir, workplace, gpus: _, tasks, strength: _ } = laboratory;
     std::fs::create_dir_all(workplace.join(FRAMES))?;
     let installation = &blender.installation;
     let walls = Walls::around(Belongings { installation, scenes: None, addons: None, workplace, kernels: None });
@@ -186,7 +187,7 @@ async fn one_life(blender: &Blender, laboratory: Laboratory<'_>, learnt: &mut Le
         jailer,
         walls: &walls,
         kernels: None,
-        mark: data_dir,
+        data_dir,
     };
     let mut child = spawn(blender, surroundings, SCRIPT)?;
     let (Some(mut commands), Some(answers), Some(log)) =

@@ -33,6 +33,10 @@ use crate::memory::look::{forget_peak, kernel_kills};
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a process that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The longest that the driver may say at once: what is in a large scene, with room to spare. A script can write there, too.
+const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
+/// How much is shown of what nobody understands.
+const SHOWN_CHARS: usize = 200;
 
 /// How one frame is rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -118,11 +122,6 @@ pub struct Session {
     /// How often the kernel had killed for want of memory when the last command was given.
     kernel_kills: u64,
 }
-
-/// The longest that the driver may say at once: what is in a large scene, with room to spare. A script can write there, too.
-const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
-/// How much is shown of what nobody understands.
-const SHOWN_CHARS: usize = 200;
 
 /// Both ends of the conversation with the driver.
 struct DriverLine {

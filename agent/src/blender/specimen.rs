@@ -36,7 +36,7 @@ struct Asked<'a> {
 
 /// Has a Blender make the scene, to be rendered by `engine`, in a folder of the laboratory's workplace.
 pub async fn make(blender: &Blender, engine: &str, laboratory: Laboratory<'_>) -> io::Result<SceneFolder> {
-    let Laboratory { jailer, data_dir, workplace, gpus: _, tasks } = laboratory;
+    let Laboratory { jailer, data_dir, workplace, gpus: _, tasks, strength: _ } = laboratory;
     let root = workplace.join(FRAMES).join("specimen");
     std::fs::create_dir_all(&root)?;
     let entry = root.join("specimen.blend");
@@ -50,7 +50,7 @@ pub async fn make(blender: &Blender, engine: &str, laboratory: Laboratory<'_>) -
         jailer,
         walls: &walls,
         kernels: None,
-        mark: data_dir,
+        data_dir,
     };
     let mut child = spawn(blender, surroundings, SCRIPT)?;
     let (Some(mut commands), Some(log)) = (child.stdin().take(), child.stderr().take()) else {

@@ -119,7 +119,7 @@ impl Studio for BlenderStudio {
             jailer: &self.jailer,
             walls: &walls,
             kernels,
-            mark: &self.data_dir,
+            data_dir: &self.data_dir,
         };
         let session = Session::start(blender, surroundings, self.patience, &self.tasks).await?;
         Ok(Box::new(session))

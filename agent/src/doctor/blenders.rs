@@ -50,10 +50,12 @@ pub(super) async fn check(
     };
     let jailer = Jailer::new(program, settings.sandbox);
     let strength = jailer.strength();
+    let built = strength.as_ref().map_or(Strength::None, |strength| *strength);
     tell(vec![sandbox(settings.sandbox, strength)]);
     let seen = gpus::seen();
     let names: Vec<_> = seen.iter().map(|gpu| gpu.name.clone()).collect();
-    let laboratory = Laboratory { jailer: &jailer, data_dir: workplace, workplace, gpus: &seen, tasks };
+    let laboratory =
+        Laboratory { jailer: &jailer, strength: built, data_dir: workplace, workplace, gpus: &seen, tasks };
     probe::find_out(&mut blenders, &mut known, laboratory).await;
     for blender in &blenders {
         tell(devices(&blender.facts, &names));
@@ -136,7 +138,7 @@ async fn rendered(blender: &Blender, laboratory: Laboratory<'_>) -> Result<(Stri
     let working = blender.facts.engines.iter().find(|engine| engine.failure.is_none());
     let engine = working.ok_or("none of its engines works here")?.name.clone();
     let scene = specimen::make(blender, &engine, laboratory).await.map_err(|error| error.to_string())?;
-    let Laboratory { jailer, data_dir, workplace, gpus: _, tasks } = laboratory;
+    let Laboratory { jailer, data_dir, workplace, gpus: _, tasks, strength: _ } = laboratory;
     let studio = BlenderStudio {
         blenders: vec![blender.clone()],
         addons: None,

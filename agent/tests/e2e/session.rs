@@ -69,7 +69,7 @@ pub(crate) async fn start_in_jail(
     walls.moves.push(place);
     let jailer = Jailer::new(env!("CARGO_BIN_EXE_haywain-agent").into(), Sandbox::Auto);
     let surroundings =
-        Surroundings { folder, color_config, addons, jailer: &jailer, walls: &walls, kernels: None, mark: folder };
+        Surroundings { folder, color_config, addons, jailer: &jailer, walls: &walls, kernels: None, data_dir: folder };
     Session::start(blender, surroundings, patience, tasks).await
 }
 

@@ -95,10 +95,16 @@ pub(super) async fn drain(headers: &HeaderMap, pieces: &mut BodyDataStream) {
     if headers.contains_key(EXPECT) {
         return;
     }
-    let mut drained = 0;
-    while drained < DRAINED_BYTES {
+    pass_over(pieces, DRAINED_BYTES).await;
+}
+
+/// Reads what is left of a body, up to about so many bytes, and throws it away.
+pub(super) async fn pass_over(pieces: &mut BodyDataStream, limit_bytes: usize) {
+    let mut passed = 0;
+    while passed < limit_bytes {
         match pieces.next().await {
-            Some(Ok(piece)) => drained += piece.len(),
+            Some(Ok(piece)) => passed += piece.len(),
+            // Whoever sent it is gone, and needs no answer.
             Some(Err(_)) | None => return,
         }
     }

@@ -9,12 +9,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest as _, Request};
 use axum::http::StatusCode;
-use futures_util::StreamExt as _;
 use haywain_shared::problem::ProblemKind;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::MAX_FRAME_BYTES;
 use crate::api::problem::Failed;
+use crate::api::receiving;
 
 /// How much may come between two things that are handed out: room for the head of a part, and for a piece of the network's.
 const MAX_UNSEEN_BYTES: usize = 1024 * 1024;
@@ -47,15 +47,7 @@ impl Parcel {
         let Self { parts, line } = self;
         drop(parts);
         let body = std::mem::take(&mut line.lock().body);
-        let mut pieces = body.into_data_stream();
-        let mut drained = 0;
-        while drained < MAX_FRAME_BYTES {
-            match pieces.next().await {
-                Some(Ok(piece)) => drained += piece.len(),
-                // Whoever sent it is gone, and needs no answer.
-                Some(Err(_)) | None => return,
-            }
-        }
+        receiving::pass_over(&mut body.into_data_stream(), MAX_FRAME_BYTES).await;
     }
 }
 

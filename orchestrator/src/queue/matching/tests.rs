@@ -26,6 +26,11 @@ fn needs(options: Value, requirements: Value) -> Needs {
     }
 }
 
+/// An agent that says nothing of its devices, and has no memory free.
+fn barn<'a>(blenders: &'a [BlenderFacts], abilities: &'a Abilities) -> Applicant<'a> {
+    Applicant { id: AgentId::generate(), name: "barn", blenders, abilities, devices: None, memory_available_bytes: 0 }
+}
+
 #[test]
 fn an_agent_gets_what_it_can_render() {
     let rig = AddonFacts { name: "rig".to_owned(), version: None };
@@ -64,14 +69,7 @@ fn an_agent_gets_what_it_can_render() {
     ];
     let blenders = blenders(&["3.4.1"]);
     for (options, requirements, abilities, misfit) in cases {
-        let agent = Applicant {
-            id,
-            name: "barn",
-            blenders: &blenders,
-            abilities,
-            devices: None,
-            memory_available_bytes: 4 << 30,
-        };
+        let agent = Applicant { id, memory_available_bytes: 4 << 30, ..barn(&blenders, abilities) };
         let needs = needs(options, requirements);
         assert_eq!(needs.fit(&agent).err(), misfit, "{needs:?}");
     }
@@ -101,14 +99,7 @@ fn scripts_run_where_the_job_s_token_is_trusted() {
     let blenders = blenders(&["3.4.1"]);
     for (scripts, trust, submitter, misfit) in cases {
         let abilities = rule(trust);
-        let agent = Applicant {
-            id: AgentId::generate(),
-            name: "barn",
-            blenders: &blenders,
-            abilities: &abilities,
-            devices: None,
-            memory_available_bytes: 4 << 30,
-        };
+        let agent = Applicant { memory_available_bytes: 4 << 30, ..barn(&blenders, &abilities) };
         let needs = Needs { submitter, ..needs(json!({"scripts": scripts}), json!({})) };
         let told = needs.fit(&agent).err().map(|misfit| misfit.to_string());
         assert_eq!(told.as_deref(), misfit, "{needs:?} on {abilities:?}");
@@ -151,25 +142,12 @@ fn the_blender_closest_to_the_file_s_own_is_used() {
     for (asked, saved_by, pinned, has, used) in cases {
         let needs = Needs {
             requirements: Requirements { blender: asked.parse().ok(), ..Requirements::default() },
-            options: RenderOptions::default(),
-            submitter: Submitter::Nobody,
             saved_by: saved_by.parse().ok(),
             pinned: pinned.parse().ok(),
-            ran_out_at_bytes: None,
-            looks: None,
-            begun_with: None,
-            refused_by: BTreeMap::new(),
+            ..needs(json!({}), json!({}))
         };
         let (blenders, abilities) = (blenders(has), Abilities::default());
-        let agent = Applicant {
-            id: AgentId::generate(),
-            name: "barn",
-            blenders: &blenders,
-            abilities: &abilities,
-            devices: None,
-            memory_available_bytes: 0,
-        };
-        let found = needs.fit(&agent).map(|fit| fit.blender.version).unwrap_or_default();
+        let found = needs.fit(&barn(&blenders, &abilities)).map(|fit| fit.blender.version).unwrap_or_default();
         assert_eq!(found, used, "{asked:?}, saved by {saved_by:?}, begun with {pinned:?}, of {has:?}");
     }
 }
@@ -188,15 +166,7 @@ fn frames_that_ran_out_of_memory_fit_where_there_is_more() {
     let (blenders, abilities) = (blenders(&["3.4.1"]), Abilities::default());
     for (asked, ran_out_at, free, fits) in cases {
         let needs = Needs { ran_out_at_bytes: ran_out_at.map(|gib: u64| gib << 30), ..needs(json!({}), asked) };
-        let memory_available_bytes = free << 30;
-        let agent = Applicant {
-            id: AgentId::generate(),
-            name: "barn",
-            blenders: &blenders,
-            devices: None,
-            abilities: &abilities,
-            memory_available_bytes,
-        };
+        let agent = Applicant { memory_available_bytes: free << 30, ..barn(&blenders, &abilities) };
         assert_eq!(needs.fit(&agent).is_ok(), fits, "{needs:?}, {free} GiB free");
     }
 }
@@ -265,14 +235,7 @@ fn a_job_says_what_it_waits_for() {
 fn an_agent_that_has_refused_a_job_does_not_fit_it() {
     let (blenders, abilities) = (blenders(&["4.2.1"]), Abilities::default());
     let (barn, mill) = (AgentId::generate(), AgentId::generate());
-    let agent = |id, name| Applicant {
-        id,
-        name,
-        blenders: &blenders,
-        abilities: &abilities,
-        devices: None,
-        memory_available_bytes: 0,
-    };
+    let agent = |id, name| Applicant { id, name, ..self::barn(&blenders, &abilities) };
     let needs = Needs { refused_by: [(barn, "its GPU is gone".to_owned())].into(), ..needs(json!({}), json!({})) };
     assert!(needs.fit(&agent(mill, "mill")).is_ok());
     let reason = "no agent has what its frames turned out to need: not barn (its GPU is gone)";

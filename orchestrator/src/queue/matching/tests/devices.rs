@@ -69,17 +69,11 @@ fn an_agent_gets_what_its_devices_render() {
         // An agent of which nothing is known.
         (json!({}), gpu, None, &[equipped("4.2.1", &[])][..], None, fits("4.2.1", None)),
     ];
+    let abilities = Abilities::default();
     for (options, looks, begun_with, blenders, free, expected) in cases {
         let needs = Needs { looks, begun_with, saved_by: "4.2".parse().ok(), ..needs(options, json!({})) };
         let free: Option<Vec<String>> = free.map(|ids| ids.into_iter().map(str::to_owned).collect());
-        let agent = Applicant {
-            id: AgentId::generate(),
-            name: "barn",
-            blenders,
-            abilities: &Abilities::default(),
-            devices: free.as_deref(),
-            memory_available_bytes: 0,
-        };
+        let agent = Applicant { devices: free.as_deref(), ..barn(blenders, &abilities) };
         assert_eq!(needs.fit(&agent), expected, "{needs:?} {blenders:?}");
     }
 }
@@ -108,15 +102,7 @@ fn a_job_says_which_device_it_waits_for() {
     ];
     for (options, looks, reason) in cases {
         let needs = Needs { looks, ..needs(options, json!({})) };
-        let agent = Applicant {
-            id: AgentId::generate(),
-            name: "barn",
-            blenders: &blenders,
-            abilities: &abilities,
-            devices: None,
-            memory_available_bytes: 0,
-        };
-        assert_eq!(why_it_waits(&needs, [agent]), [reason]);
+        assert_eq!(why_it_waits(&needs, [barn(&blenders, &abilities)]), [reason]);
     }
 }
 
@@ -159,9 +145,7 @@ fn a_scene_goes_where_its_denoiser_works() {
     ];
     let abilities = Abilities::default();
     let fit = |needs: &Needs, blenders: &[BlenderFacts]| {
-        let (id, memory_available_bytes) = (AgentId::generate(), 0);
-        let agent =
-            Applicant { id, name: "barn", blenders, abilities: &abilities, devices: None, memory_available_bytes };
+        let agent = barn(blenders, &abilities);
         (needs.fit(&agent).map(|fit| fit.blender.version), why_it_waits(needs, [agent]))
     };
     for (options, look, blenders, expected) in cases {
