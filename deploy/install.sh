@@ -28,6 +28,7 @@ Installs Haywain's agent as a service of this machine, or removes it.
   --token-file FILE    a file with the enrolment token (else the variable HAYWAIN_TOKEN, else it is asked for)
   --ca FILE            the orchestrator's certificate authority, if it is your own
   --from FOLDER        take the agent from this folder instead of the orchestrator
+  --proxy URL          the proxy that leads out, for this script and for the agent
   --yes                ask nothing; install Blender, or remove everything, without asking
   --uninstall          remove the agent, its settings and its data
   --help               this text
@@ -50,10 +51,16 @@ ask() {
 }
 
 ask_secretly() {
+    hidden=yes
     stty -echo </dev/tty
     ask "$1"
-    stty echo </dev/tty
-    printf '\n' >/dev/tty
+    show_again
+}
+
+# What is typed is to be seen again, also after Ctrl-C.
+show_again() {
+    if [ "$hidden" = yes ]; then stty echo </dev/tty && printf '\n' >/dev/tty; fi
+    hidden=no
 }
 
 agrees() {
@@ -69,6 +76,12 @@ check_url() {
     case $1 in *[!][A-Za-z0-9:/._~%-]*) die "this URL has characters that no orchestrator's has: $1" ;; esac
 }
 
+check_proxy() {
+    case $1 in http://?* | https://?* | socks5://?* | socks5h://?*) ;; *) die "a proxy's URL begins with http://, https:// or socks5://" ;; esac
+    # It is written into a file between quotation marks, and may have a password in it: it is not told.
+    case $1 in *[!][A-Za-z0-9:/._~%@-]*) die "this proxy's URL has characters that are to be written as %XX" ;; esac
+}
+
 # What it is not is never told: it may be half of a token.
 check_token() {
     case $1 in haywain_enrol_?*) ;; *) die "that is no enrolment token: one begins with haywain_enrol_" ;; esac
@@ -76,16 +89,17 @@ check_token() {
 }
 
 read_arguments() {
-    orchestrator='' token_file='' authority='' from='' yes=no task=install
+    orchestrator='' token_file='' authority='' from='' yes=no proxy='' task=install hidden=no
     while [ $# -gt 0 ]; do
         case $1 in
-            --orchestrator | --token-file | --ca | --from) [ $# -gt 1 ] || die "$1 needs a value" ;;
+            --orchestrator | --token-file | --ca | --from | --proxy) [ $# -gt 1 ] || die "$1 needs a value" ;;
         esac
         case $1 in
             --orchestrator) orchestrator=$2 && shift ;;
             --token-file) token_file=$2 && shift ;;
             --ca) authority=$2 && shift ;;
             --from) from=$2 && shift ;;
+            --proxy) proxy=$2 && shift ;;
             --yes) yes=yes ;;
             --uninstall) task=uninstall ;;
             --help) task=help ;;
@@ -116,7 +130,8 @@ ensure_blender() {
     if has_blender; then return; fi
     if command -v apt-get >/dev/null; then
         if [ "$yes" = yes ] || { can_ask && agrees "There is no Blender here. Install the system's, by apt-get (about 1 GB)?"; }; then
-            apt-get update </dev/null
+            # One of many sources may be away, and Blender in another.
+            apt-get update </dev/null || warn "apt-get update has failed: going on with what it knows"
             DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends blender </dev/null
             return
         fi
@@ -124,14 +139,16 @@ ensure_blender() {
     warn "There is no Blender here: the agent waits for one. Install your system's, or unpack the archive from blender.org below /opt."
 }
 
-# Where the orchestrator is: only asked where no file says it already.
+# Where the orchestrator is: only asked where no file says it already. The files come from the one that was named, or that served this.
 find_orchestrator() {
+    origin=${orchestrator:-$SERVED_BY}
+    if [ -n "$origin" ]; then check_url "$origin"; fi
     if [ -e "$CONFIG" ]; then
         orchestrator=$(sed -n 's/^orchestrator *= *"\(.*\)" *$/\1/p' "$CONFIG")
         say "$CONFIG is there already and stays as it is."
         return
     fi
-    orchestrator=${orchestrator:-$SERVED_BY}
+    orchestrator=$origin
     if [ -z "$orchestrator" ]; then
         can_ask || die "where is the orchestrator? Say --orchestrator URL"
         ask "The orchestrator's URL:"
@@ -140,11 +157,11 @@ find_orchestrator() {
     check_url "$orchestrator"
 }
 
-# An agent that has a token of its own needs no other.
+# An agent that is let in by a token of its own needs no other.
 find_token() {
     if [ -n "$token_file" ]; then
         token=$(cat "$token_file")
-    elif [ -z "$token" ] && [ ! -e "$DATA/token" ] && can_ask; then
+    elif [ -z "$token" ] && ! is_let_in && can_ask; then
         ask_secretly "The enrolment token (nothing, if the orchestrator asks for none):"
         token=$answer
     fi
@@ -164,7 +181,7 @@ download() {
 # Takes one of the files to be installed ($1, or what it is called in a folder: $2) to $3.
 take() {
     if [ -z "$from" ]; then
-        download "${SERVED_BY:-$orchestrator}/install/$1" "$3"
+        download "${origin:-$orchestrator}/install/$1" "$3"
         return
     fi
     for name in "$1" "$2"; do
@@ -191,7 +208,8 @@ make_account() {
         if command -v useradd >/dev/null; then
             useradd --system --user-group --no-create-home --home-dir "$DATA" --shell /usr/sbin/nologin "$ACCOUNT"
         else
-            adduser -S -D -H -h "$DATA" -s /sbin/nologin "$ACCOUNT"
+            addgroup -S "$ACCOUNT"
+            adduser -S -D -H -h "$DATA" -s /sbin/nologin -G "$ACCOUNT" "$ACCOUNT"
         fi
     fi
     # Whoever may use the GPUs here.
@@ -206,6 +224,8 @@ make_account() {
 put_program() {
     take "haywain-agent-$(uname -m)" haywain-agent "$PROGRAM.new"
     chmod 755 "$PROGRAM.new"
+    # Something else may have answered in the orchestrator's place; to run a file with nothing in it does not fail.
+    [ -s "$PROGRAM.new" ] || die "the agent's program came without anything in it"
     "$PROGRAM.new" --version || die "the agent does not run on this machine; what it says is above"
     replace "$PROGRAM.new" "$PROGRAM"
 }
@@ -217,6 +237,8 @@ is_registered() {
     case $told in *'"doing": "registering"'*) return 1 ;; esac
 }
 
+is_let_in() { [ -e "$DATA/token" ] && [ -x "$PROGRAM" ] && is_registered; }
+
 write_settings() {
     mkdir -p "$SETTINGS"
     if [ -n "$authority" ] && ! cmp -s "$authority" "$AUTHORITY"; then
@@ -225,7 +247,7 @@ write_settings() {
         changed=yes
     fi
     # One that is registered goes by its own: there is no need to stop it.
-    if [ -n "$token" ] && { [ ! -e "$DATA/token" ] || ! is_registered; }; then
+    if [ -n "$token" ] && ! is_let_in; then
         rm -f "$ENROLMENT"
         (umask 077 && printf '%s\n' "$token" >"$ENROLMENT")
         chown "root:$ACCOUNT" "$ENROLMENT"
@@ -250,6 +272,13 @@ put_unit() {
     rm "$UNIT.part"
     chmod 644 "$UNIT.new"
     replace "$UNIT.new" "$UNIT"
+    if [ -n "$proxy" ]; then
+        mkdir -p "$UNIT.d"
+        # A percent sign is something else to systemd. There may be a password in it: it is root's to read.
+        escaped=$(printf '%s' "$proxy" | sed 's/%/%%/g')
+        (umask 077 && printf '[Service]\nEnvironment="HTTPS_PROXY=%s" "HTTP_PROXY=%s"\n' "$escaped" "$escaped" >"$UNIT.part")
+        replace "$UNIT.part" "$UNIT.d/proxy.conf"
+    fi
     systemctl daemon-reload
     systemctl --quiet enable "$SERVICE"
 }
@@ -273,7 +302,9 @@ report() {
 }
 
 install() {
-    trap 'rm -f "$PROGRAM.new" "$UNIT.part" "$UNIT.new"' EXIT
+    # What is made here is for the service to read, whatever root's own habits are.
+    umask 022
+    trap 'show_again; rm -f "$PROGRAM.new" "$UNIT.part" "$UNIT.new"' EXIT
     trap 'exit 1' HUP INT TERM
     changed=no
     if [ -z "$from" ] && [ -z "$SERVED_BY" ] && [ -f "$0" ]; then
@@ -281,6 +312,10 @@ install() {
         if [ -f "$beside/haywain-agent" ]; then from=$beside; fi
     fi
     if [ -z "$authority" ] && [ -e "$AUTHORITY" ]; then authority=$AUTHORITY; fi
+    if [ -n "$proxy" ]; then
+        check_proxy "$proxy"
+        export HTTPS_PROXY="$proxy" https_proxy="$proxy" HTTP_PROXY="$proxy" http_proxy="$proxy"
+    fi
     find_orchestrator
     find_token
     ensure_blender
@@ -316,7 +351,13 @@ uninstall() {
         die "the agent still runs, though not as a service: stop it first"
     fi
     if id "$ACCOUNT" >/dev/null 2>&1; then
-        if command -v userdel >/dev/null; then userdel "$ACCOUNT"; else deluser "$ACCOUNT"; fi
+        if command -v userdel >/dev/null; then
+            userdel "$ACCOUNT"
+            # Where users' groups are not made with them they do not go with them either.
+            if getent group "$ACCOUNT" >/dev/null; then groupdel "$ACCOUNT"; fi
+        else
+            deluser "$ACCOUNT"
+        fi
     fi
     rm -rf "$DATA"
     rm -f "$PROGRAM" "$CONFIG" "$ENROLMENT" "$AUTHORITY"

@@ -1,5 +1,7 @@
-//! Puts the agent together: finds Blender, makes itself known, and keeps slots, heartbeat and delivery going until it is to
-//! leave. What it holds then is finished or put down in order, and nothing that it has started lives on.
+//! Puts the agent together from what the system has: its Blenders, its memory, its devices, and who it is. [`Parts`] works then until it is
+//! told to leave, by a signal or by its own bounds.
+
+mod parts;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,40 +15,33 @@ use haywain_shared::shutdown::Signals;
 use haywain_shared::size::Size;
 use haywain_shared::token::Token;
 use haywain_shared::transport::HttpTransport;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::blender::known::Known;
 use crate::blender::probe::Laboratory;
 use crate::blender::session::Patience;
-use crate::blender::studio::{BlenderStudio, Studio};
+use crate::blender::studio::BlenderStudio;
 use crate::blender::{addons, find, probe};
-use crate::book::Book;
 use crate::cache::SceneCache;
-use crate::clock::{BootClock, SystemBootClock};
+use crate::clock::SystemBootClock;
 use crate::config::Settings;
-use crate::crew::Crew;
-use crate::delivery::{Courier, Report};
 use crate::governor::{self, Courtesy, Governor};
-use crate::heartbeat;
 use crate::identity::{self, Identity};
 use crate::jail::{Jailer, Sandbox, Strength, leftovers};
 use crate::leaving::{Bounds, Leaving};
-use crate::link::{Introduction, Link, LinkEnded};
-use crate::load::{Load, SystemLoad};
+use crate::link::Introduction;
+use crate::load::SystemLoad;
 use crate::machine::{self, Machine};
 use crate::marks::Marks;
 use crate::memory::learnt::Learnt;
 use crate::memory::limits::Limits;
 use crate::memory::look::SystemLook;
 use crate::memory::{LEAST_SESSION_BYTES, Memory};
-use crate::outbox::{Outbox, Parcel};
-use crate::slot::{Workshop, equipment};
-use crate::status::{Board, Keeper, Rooms, Watched, Who};
+use crate::slot::equipment;
+use crate::status::{Board, Keeper, Watched, Who};
 
-/// How long an agent that leaves goes on telling the orchestrator what it has and gives back.
-const FAREWELL: Duration = Duration::from_secs(5);
+pub use parts::Parts;
+
 /// How long a start waits on a full disk before it looks again.
 const UNTIL_ROOM: Duration = Duration::from_secs(5);
 /// The folder for frames in work, in the agent's data folder.
@@ -228,7 +223,7 @@ fn memory_limits(settings: &Settings, machine_bytes: u64) -> anyhow::Result<Limi
     }
     let bytes = |size: Option<Size>| size.map(|size| size.bytes);
     let limits = Limits::on_machine(machine_bytes, bytes(settings.max_memory), bytes(settings.reserve_memory));
-    let most_bytes = limits.room_bytes(machine_bytes, &[]);
+    let most_bytes = limits.most_bytes();
     anyhow::ensure!(
         most_bytes >= LEAST_SESSION_BYTES,
         "no Blender has room in {} MiB, of {} MiB that this machine has: {} MiB are the least (--max-memory, --reserve-memory)",
@@ -248,174 +243,6 @@ fn abilities(settings: &Settings) -> anyhow::Result<Abilities> {
     let declines = settings.no_backups || settings.when_idle.is_some();
     let backups = if declines { Backups::Declined } else { Backups::Taken };
     Ok(Abilities { scripts, addons: addons.unwrap_or_default(), tags, backups })
-}
-
-/// What an agent is made of, wherever it comes from: the system, or a simulation.
-pub struct Parts {
-    /// The line to the orchestrator.
-    pub client: AgentClient,
-    /// What it tells of itself.
-    pub introduction: Introduction,
-    /// Where Blenders come from.
-    pub studio: Arc<dyn Studio>,
-    /// What leases are timed by.
-    pub clock: Arc<dyn BootClock>,
-    /// How it uses its machine.
-    pub governor: Governor,
-    /// When it leaves its machine to others.
-    pub courtesy: Courtesy,
-    /// What these do there.
-    pub load: Box<dyn Load>,
-    /// The outbox's bound.
-    pub max_outbox_bytes: u64,
-    /// The bound of the scenes on this machine.
-    pub max_cache_bytes: u64,
-    /// When it is to go.
-    pub leaving: Leaving,
-    /// Where its parts say how it goes.
-    pub board: Board,
-    /// What fits on its machine.
-    pub memory: Memory,
-    /// Where its tasks live.
-    pub tasks: TaskTracker,
-}
-
-impl Parts {
-    /// Works in `folder` until it leaves. `sample` looks at the machine.
-    pub async fn run(
-        self,
-        folder: &Path,
-        mut sample: impl FnMut() -> haywain_shared::protocol::MachineSample,
-    ) -> anyhow::Result<Ended> {
-        let Self {
-            client,
-            introduction,
-            studio,
-            clock,
-            governor,
-            courtesy,
-            load,
-            max_outbox_bytes,
-            max_cache_bytes,
-            leaving,
-            board,
-            memory,
-            tasks,
-        } = self;
-        let scripts = introduction.abilities.scripts.clone();
-        let blenders: Arc<[_]> = introduction.blenders.as_slice().into();
-        let blender =
-            introduction.blenders.first().map(|facts| facts.build.clone()).context("an agent without a Blender")?;
-        let agent_id = introduction.identity.agent_id;
-        let link = Link::new(client.clone(), introduction, governor.setting().slots, leaving.stopping().clone());
-        let work = folder.join(WORK);
-        empty(&work).context("the folder for frames in work")?;
-        let outbox = Outbox::open(folder, max_outbox_bytes).context("the outbox")?;
-        let left_over = outbox.left_over().context("the outbox")?;
-        let cache = SceneCache::open(folder, client.clone(), max_cache_bytes).context("the scenes on this machine")?;
-
-        let intervals = tokio::select! {
-            () = leaving.draining().cancelled() => return Ok(Ended::InOrder),
-            // One that is not let in has nothing to do, either.
-            () = leaving.keep_to_bounds() => return Ok(Ended::InOrder),
-            intervals = link.register() => match intervals {
-                Ok(intervals) => intervals,
-                Err(ended) => return Ok(how(ended, &leaving)),
-            },
-        };
-        leaving.may_work();
-        tracing::info!(heartbeat_ms = intervals.heartbeat_ms, lease_ttl_ms = intervals.lease_ttl_ms, "registered");
-
-        let book = Book::new(clock, Duration::from_millis(intervals.lease_ttl_ms));
-        board.opened(Rooms {
-            link: link.clone(),
-            book: book.clone(),
-            outbox: outbox.clone(),
-            cache: cache.clone(),
-            leaving: leaving.clone(),
-        });
-        let (reports, to_deliver) = mpsc::unbounded_channel();
-        deliver_first(left_over, &reports);
-        let farewell_over = CancellationToken::new();
-        let courier =
-            Courier { agent_id, client, outbox: outbox.clone(), book: book.clone(), stop: farewell_over.clone() };
-        let mut courier = tasks.spawn(courier.run(to_deliver));
-        let workshop = Workshop {
-            link: link.clone(),
-            book: book.clone(),
-            cache: cache.clone(),
-            outbox,
-            reports,
-            studio,
-            blenders,
-            blender,
-            scripts,
-            poll: Duration::from_millis(intervals.poll_ms),
-            leaving: leaving.clone(),
-            board,
-            memory: memory.clone(),
-        };
-        tasks.spawn(memory.clone().watch(farewell_over.clone()));
-        let crew = Crew::new(workshop, work, governor, courtesy, load, tasks.clone()).run();
-        tokio::pin!(crew);
-        let interval = Duration::from_millis(intervals.heartbeat_ms);
-        let beating = heartbeat::beat(link.clone(), book, leaving.clone(), interval, || memory.told(sample()));
-        tokio::pin!(beating);
-
-        // The heartbeat goes on until the last frame in work is finished, and what there is to tell is told.
-        let mut watching = std::pin::pin!(leaving.keep_to_bounds());
-        let (mut watched, mut beats) = (false, true);
-        let ended = loop {
-            tokio::select! {
-                ended = &mut crew => break ended?,
-                over = &mut beating => {
-                    beats = false;
-                    leaving.stop();
-                    crew.await?;
-                    break over;
-                }
-                () = &mut watching, if !watched => watched = true,
-            }
-        };
-        let told = async {
-            tokio::select! {
-                _ = &mut courier => {}
-                _ = &mut beating, if beats => {}
-            }
-        };
-        farewell(told, &link).await;
-        cache.close();
-        farewell_over.cancel();
-        tasks.close();
-        tasks.wait().await;
-        tracing::info!("left");
-        Ok(how(ended, &leaving))
-    }
-}
-
-/// Leaves the orchestrator once everything is `told`, if that does not take too long.
-async fn farewell(told: impl Future<Output = ()>, link: &Link) {
-    if tokio::time::timeout(FAREWELL, told).await.is_ok() {
-        link.leave().await;
-    } else {
-        tracing::warn!("the orchestrator does not answer; undelivered frames stay in the outbox for the next start");
-    }
-}
-
-/// What an earlier life has rendered is told before anything else.
-fn deliver_first(left_over: Vec<Parcel>, reports: &mpsc::UnboundedSender<Report>) {
-    for parcel in left_over {
-        tracing::info!(lease = %parcel.label.lease_id, frame = %parcel.label.frame, "frame left over from before");
-        let _ = reports.send(Report::Frame(parcel));
-    }
-}
-
-fn how(ended: LinkEnded, leaving: &Leaving) -> Ended {
-    match ended {
-        LinkEnded::Replaced(by) => Ended::Replaced(by),
-        LinkEnded::Stopped if leaving.stopping().is_cancelled() => Ended::AtOnce,
-        LinkEnded::Stopped => Ended::InOrder,
-    }
 }
 
 /// The identity for this start. A full disk is waited for: it may be the outbox that fills it, on other days. `None` when a

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use haywain_shared::logging::LogFormat;
+use haywain_shared::orchestrator_url;
 use haywain_shared::requirements::Tag;
 use haywain_shared::size::Size;
 use haywain_shared::span::Span;
@@ -22,7 +23,7 @@ use crate::scripts::{AllowScripts, EVERYBODY};
 #[command(name = "haywain-agent", version, after_long_help = AFTER_HELP)]
 pub struct Flags {
     /// Where the orchestrator is, for example <http://render.example:4000> [default: <http://127.0.0.1:4000>]
-    #[arg(long, env = "HAYWAIN_ORCHESTRATOR", value_name = "URL")]
+    #[arg(long, env = "HAYWAIN_ORCHESTRATOR", value_name = "URL", value_parser = orchestrator_url::parse)]
     #[serde(skip_serializing_if = "Option::is_none")]
     orchestrator: Option<Url>,
 
@@ -187,7 +188,7 @@ const AFTER_HELP: &str = "The first SIGTERM or Ctrl-C lets frames in work be fin
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The orchestrator.
-    #[serde(default = "default_orchestrator")]
+    #[serde(default = "orchestrator_url::on_this_machine", deserialize_with = "orchestrator_url::deserialize")]
     pub orchestrator: Url,
     /// Where the enrolment token is.
     pub token_file: Option<PathBuf>,
@@ -242,21 +243,6 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
-#[expect(clippy::expect_used, reason = "a constant that the tests parse")]
-fn default_orchestrator() -> Url {
-    Url::parse("http://127.0.0.1:4000").expect("a constant URL")
-}
-
 const fn default_max_outbox_mb() -> u64 {
     10_240
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_default_orchestrator_is_a_url() {
-        assert_eq!(default_orchestrator().port(), Some(4000));
-    }
 }

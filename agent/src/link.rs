@@ -1,7 +1,7 @@
 //! The agent's line to its orchestrator: who it says it is, and what it does about each answer to a registration, a lease
 //! request and a heartbeat.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -91,6 +91,8 @@ pub struct Link {
     sample: Arc<Mutex<Option<MachineSample>>>,
     /// Its slots, now.
     slots: Arc<AtomicU32>,
+    /// Whether the orchestrator knows it, as far as it has told.
+    is_known: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -104,6 +106,7 @@ impl Link {
             beats: Arc::default(),
             sample: Arc::default(),
             slots: Arc::new(slots.into()),
+            is_known: Arc::default(),
         }
     }
 
@@ -116,6 +119,12 @@ impl Link {
     #[must_use]
     pub fn slots(&self) -> u32 {
         self.slots.load(Ordering::Relaxed)
+    }
+
+    /// Whether the orchestrator knows the agent: not while that makes itself known, at its start or after it was shut out.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
     }
 
     /// The machine by its last sample, if there was one.
@@ -137,9 +146,13 @@ impl Link {
             abilities: abilities.clone(),
             token_sha256: None,
         };
+        self.is_known.store(false, Ordering::Relaxed);
         loop {
             match until_answered(self.client.patience(), &self.stop, || self.client.register(&request)).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.is_known.store(true, Ordering::Relaxed);
+                    return Ok(answer);
+                }
                 Err(ended) => self.refused(ended).await?,
             }
         }

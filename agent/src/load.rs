@@ -42,7 +42,9 @@ impl SystemLoad {
     fn own_ms(&mut self, leaders: &[u32]) -> u64 {
         let what = ProcessRefreshKind::nothing().with_cpu().without_tasks();
         let leaders: Vec<_> = leaders.iter().copied().map(Pid::from_u32).collect();
-        if leaders.is_empty() || self.sought.elapsed() < EVERYBODY_EVERY {
+        // Whose a new one is, only those between it and the agent tell, of whom its warden is one.
+        let is_new = leaders.iter().any(|leader| !self.used_ms.contains_key(leader));
+        if leaders.is_empty() || !is_new && self.sought.elapsed() < EVERYBODY_EVERY {
             let own = Pid::from_u32(std::process::id());
             let known: Vec<_> = self.used_ms.keys().copied().chain(leaders).chain([own]).collect();
             self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&known), true, what);
@@ -83,6 +85,25 @@ impl Load for SystemLoad {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_new_session_uses_is_its_own_at_once() {
+        use std::io::BufRead as _;
+        let mut load = SystemLoad::new().unwrap();
+        // As a Blender below its warden is.
+        let mut warden = std::process::Command::new("sh");
+        let warden =
+            warden.args(["-c", "sh -c 'while :; do :; done' & echo $!; wait"]).stdout(std::process::Stdio::piped());
+        let mut warden = warden.spawn().unwrap();
+        let mut said = String::new();
+        std::io::BufReader::new(warden.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let leader = Pid::from_u32(said.trim().parse().unwrap());
+        load.own_ms(&[leader.as_u32()]);
+        let is_own = load.used_ms.contains_key(&leader);
+        load.system.process(leader).unwrap().kill();
+        warden.wait().unwrap();
+        assert!(is_own, "{:?}", load.used_ms);
+    }
 
     #[test]
     fn what_this_process_and_its_children_use_is_its_own() {

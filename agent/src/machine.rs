@@ -148,11 +148,19 @@ pub fn started(process: u32) -> Option<Timestamp> {
     Timestamp::from_second(second).ok()
 }
 
-/// Whether a process still is the one that started then: its number may be another's by now.
+/// Whether a process still is the agent that started then: its number may be another's by now. When it started moves with the wall's
+/// clock; so what is called as an agent is taken for it, too.
 #[must_use]
 pub fn is_running(process: u32, then: Timestamp) -> bool {
     let drift = SignedDuration::from_secs(START_DRIFT_S);
-    started(process).is_some_and(|found| found.duration_since(then).abs() <= drift)
+    started(process).is_some_and(|found| found.duration_since(then).abs() <= drift || is_called_agent(process))
+}
+
+fn is_called_agent(process: u32) -> bool {
+    let pid = Pid::from_u32(process);
+    let Ok(mut system) = System::new() else { return false };
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
+    system.process(pid).is_some_and(|process| process.name() == env!("CARGO_PKG_NAME"))
 }
 
 /// The process that leads the group of this one; `None` when it is gone.

@@ -11,18 +11,16 @@ use haywain_agent::config::{Errand, Flags, Settings};
 use haywain_agent::status::tell;
 use haywain_agent::{clock, doctor, jail};
 use haywain_shared::shutdown::Signals;
-use haywain_shared::{config, logging};
+use haywain_shared::{config, errors, logging};
 
 /// Another process runs as this agent.
 const REPLACED: u8 = 3;
 /// Stopped at once, by a second signal.
 const STOPPED_AT_ONCE: u8 = 4;
 
-fn main() -> anyhow::Result<ExitCode> {
-    match jail::enter(std::env::args_os().skip(1)) {
-        Some(code) => Ok(code),
-        None => run(),
-    }
+fn main() -> ExitCode {
+    let jailed = jail::enter(std::env::args_os().skip(1));
+    jailed.unwrap_or_else(|| run().unwrap_or_else(|error| errors::last_words(error.as_ref())))
 }
 
 #[tokio::main]

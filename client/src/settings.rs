@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use haywain_shared::config;
 use haywain_shared::token::{self, Token};
+use haywain_shared::{config, orchestrator_url};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -43,23 +43,20 @@ pub struct Settings {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    #[serde(default = "default_server")]
+    #[serde(default = "orchestrator_url::on_this_machine", deserialize_with = "orchestrator_url::deserialize")]
     server: Url,
     ca: Option<PathBuf>,
     token: Option<String>,
-}
-
-#[expect(clippy::expect_used, reason = "a constant that the tests parse")]
-fn default_server() -> Url {
-    Url::parse("http://127.0.0.1:4000").expect("a constant URL")
 }
 
 /// Reads the settings. A token file wins over the variable, that over what `haywain login` has kept for this orchestrator, and that
 /// over the settings file.
 pub fn load(given: &Given) -> Outcome<Settings> {
     let Written { server, ca, token } = written(given)?;
+    let is_files_own = server == written(&Given { server: None, ..given.clone() })?.server;
     let of_file = || {
-        let token = token.map(|text| text.parse::<Token>());
+        // It is for the orchestrator that the file names, and goes to no other.
+        let token = token.filter(|_| is_files_own).map(|text| text.parse::<Token>());
         token.transpose().map_err(|error| Failure::error(format!("token in the settings file: {error}")))
     };
     let token = match token_given(given)? {
@@ -79,11 +76,7 @@ pub fn place_of(given: &Given) -> Outcome<(Url, Option<PathBuf>)> {
 }
 
 fn written(given: &Given) -> Outcome<Written> {
-    let written: Written =
-        config::load("config", given, given.config.as_deref()).map_err(|error| Failure::error(error.to_string()))?;
-    server(written.server.as_str())
-        .map_err(|reason| Failure::error(format!("server = \"{}\": {reason}", written.server)))?;
-    Ok(written)
+    config::load("config", given, given.config.as_deref()).map_err(|error| Failure::error(error.to_string()))
 }
 
 /// The token that was given for this run alone.
@@ -91,36 +84,11 @@ pub fn token_given(given: &Given) -> Outcome<Option<Token>> {
     token::given(given.token_file.as_deref()).map_err(|error| Failure::error(error.to_string()))
 }
 
-/// The address of an orchestrator, as people write it.
-pub fn server(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| "an orchestrator's address is written http://HOST:4000, or https://HOST".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use haywain_shared::token::Role;
 
     use super::*;
-
-    #[test]
-    fn the_default_server_is_a_url() {
-        assert_eq!(default_server().port(), Some(4000));
-    }
-
-    #[test]
-    fn an_address_has_its_scheme() {
-        for (text, is_one) in [
-            ("http://render.example:4000", true),
-            ("https://farm.example/haywain", true),
-            ("127.0.0.1:4000", false),
-            ("localhost:4000", false),
-            ("ftp://render.example", false),
-            ("", false),
-        ] {
-            assert_eq!(server(text).is_ok(), is_one, "{text}");
-        }
-    }
 
     #[test]
     fn a_token_comes_from_its_file_without_its_line_end() {
@@ -135,7 +103,11 @@ mod tests {
         assert_eq!(loaded.token.unwrap().digest(), mine.digest());
         assert_eq!(loaded.server.host_str(), Some("render.example"));
         let server = Some(Url::parse("http://here:1").unwrap());
-        assert_eq!(load(&Given { server, ..given }).unwrap().server.host_str(), Some("here"));
+        assert_eq!(load(&Given { server: server.clone(), ..given }).unwrap().server.host_str(), Some("here"));
+        // The file's own token is for the file's own orchestrator.
+        let given = Given { config: Some(settings.clone()), ..Given::default() };
+        assert_eq!(load(&given).unwrap().token.unwrap().reveal(), other);
+        assert!(load(&Given { server, ..given }).unwrap().token.is_none());
 
         std::fs::write(&settings, "sever = \"http://render.example:4000\"\n").unwrap();
         let failure = load(&Given { config: Some(settings), ..Given::default() }).unwrap_err();

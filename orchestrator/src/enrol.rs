@@ -133,14 +133,18 @@ fn certificates(text: &str) -> Option<Vec<String>> {
 /// The line. Who is root already need not have sudo.
 fn to_paste(url: &str, token: &Token, authority: Option<&[String]>) -> String {
     let assignment = format!("echo 'HAYWAIN_TOKEN={}'", token.reveal());
+    // By which of many names and protocols machines reach it, the orchestrator may not see: a proxy need not tell.
+    let arguments = format!("--orchestrator '{url}'");
     let Some(authority) = authority else {
-        return format!("{{ {assignment}; curl -fsS '{url}/install'; }} | $(command -v sudo) sh");
+        let script = format!("curl -fsS '{url}/install' || wget -qO- '{url}/install'");
+        return format!("{{ {assignment}; {script}; }} | $(command -v sudo) sh -s -- {arguments}");
     };
     let certificates: Vec<_> = authority.iter().map(|line| format!("'{line}'")).collect();
     // In a shell of its own, which removes the file and ends as the script does.
     format!(
-        "(ca=$(mktemp) && trap 'rm -f \"$ca\"' EXIT && printf '%s\\n' {} >\"$ca\" && {{ {assignment}; curl -fsS --cacert \"$ca\" \
-         '{url}/install'; }} | $(command -v sudo) sh -s -- --ca \"$ca\")",
+        "(ca=$(mktemp) && trap 'rm -f \"$ca\"' EXIT && printf '%s\\n' {} >\"$ca\" && {{ {assignment}; \
+         curl -fsS --cacert \"$ca\" '{url}/install' || wget -qO- --ca-certificate=\"$ca\" '{url}/install'; }} \
+         | $(command -v sudo) sh -s -- {arguments} --ca \"$ca\")",
         certificates.join(" ")
     )
 }

@@ -1,15 +1,21 @@
 //! The orchestrator's program: reads its settings, starts, waits for a signal.
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 use haywain_orchestrator::config::{Command, Flags, Settings};
 use haywain_orchestrator::server::Orchestrator;
 use haywain_orchestrator::{enrol, tokens};
 use haywain_shared::shutdown::Signals;
-use haywain_shared::{config, logging};
+use haywain_shared::{config, errors, logging};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    run().await.map_or_else(|error| errors::last_words(error.as_ref()), |()| ExitCode::SUCCESS)
+}
+
+async fn run() -> anyhow::Result<()> {
     let flags = Flags::parse();
     let settings: Settings = config::load("orchestrator", &flags, flags.config.as_deref())?;
     logging::start(settings.log_format);

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether the files have changed.
 const LOOK: Duration = Duration::from_secs(5);
+/// After how many looks in vain it is said that the files can't be read.
+const LOOKS_IN_VAIN: u32 = 2;
 
 /// A certificate that can be exchanged while it is in use.
 pub struct Certificate {
@@ -20,6 +22,8 @@ pub struct Certificate {
     key: PathBuf,
     /// What is in use, or was tried in vain last.
     seen: Pair,
+    /// In how many looks running the files could not be read.
+    unread: u32,
     config: RustlsConfig,
 }
 
@@ -51,7 +55,7 @@ impl Certificate {
             format!("--tls-cert {} and --tls-key {} can't be used together", cert.display(), key.display())
         })?;
         let config = RustlsConfig::from_config(config);
-        Ok(Some(Self { cert: cert.to_owned(), key: key.to_owned(), seen, config }))
+        Ok(Some(Self { cert: cert.to_owned(), key: key.to_owned(), seen, unread: 0, config }))
     }
 
     /// What connections are set up by, now and after each change.
@@ -72,8 +76,21 @@ impl Certificate {
     }
 
     async fn look(&mut self) {
-        // One of them may be missing for a moment while both are exchanged.
-        let Ok(now) = Pair::read(&self.cert, &self.key).await else { return };
+        let now = match Pair::read(&self.cert, &self.key).await {
+            Ok(now) => now,
+            Err(error) => {
+                self.unread = self.unread.saturating_add(1);
+                // One of them may be missing for a moment while both are exchanged.
+                if self.unread == LOOKS_IN_VAIN {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "the certificate and its key can't be read any more: the old ones stay in use until they run out"
+                    );
+                }
+                return;
+            }
+        };
+        self.unread = 0;
         if now == self.seen {
             return;
         }

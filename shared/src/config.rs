@@ -16,8 +16,8 @@ pub enum ConfigError {
     #[error("the settings file {} is not there", .0.display())]
     NoFile(PathBuf),
     /// A setting has a value that it can't have, or a name that none has.
-    #[error("settings: {0}")]
-    Invalid(#[from] Box<figment::Error>),
+    #[error("settings: {}", in_words(.0))]
+    Invalid(Box<figment::Error>),
     /// The platform does not say where programs keep their data.
     #[error("this system does not say where programs keep their data: name a folder with --data-dir")]
     NoDataFolder,
@@ -51,4 +51,45 @@ pub fn default_data_dir(program: &str) -> Result<PathBuf, ConfigError> {
 
 fn project_dirs() -> Option<ProjectDirs> {
     ProjectDirs::from("", "", "haywain")
+}
+
+/// What is wrong with the settings, by the names that they have in the file.
+fn in_words(error: &figment::Error) -> String {
+    let one = |figment::Error { kind, path, metadata, .. }: figment::Error| {
+        let key = if path.is_empty() { String::new() } else { format!(" for {}", path.join(".")) };
+        let file = metadata.and_then(|found| Some(format!(", in {}", found.source?))).unwrap_or_default();
+        format!("{kind}{key}{file}")
+    };
+    error.clone().into_iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        #[expect(dead_code, reason = "what is in it is not looked at")]
+        slots: Option<u32>,
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_the_names_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("agent.toml");
+        for (text, told) in [
+            ("solts = 1\n", "settings: unknown field: found `solts`, expected `slots` for solts, in "),
+            ("slots = \"many\"\n", "settings: invalid type: found string \"many\", expected u32 for slots, in "),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error =
+                load::<Settings>("agent", &BTreeMap::<String, String>::new(), Some(&file)).unwrap_err().to_string();
+            assert!(error.starts_with(told) && error.ends_with("agent.toml"), "{error}");
+        }
+    }
 }

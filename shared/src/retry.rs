@@ -106,7 +106,9 @@ where
 fn sorted(error: CallError) -> backoff::Error<CallError> {
     match error {
         // Somebody has to let it in, or has shut it out by mistake: what it has to tell is not thrown away for that.
-        CallError::Refused { ref problem, .. } if problem.kind == ProblemKind::Unauthenticated => {
+        CallError::Refused { ref problem, .. }
+            if matches!(problem.kind, ProblemKind::Unauthenticated | ProblemKind::Forbidden) =>
+        {
             backoff::Error::transient(error)
         }
         CallError::Refused { .. } => backoff::Error::permanent(error),
@@ -138,13 +140,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_is_not_let_in_asks_again() {
-        let started = tokio::time::Instant::now();
-        let stop = CancellationToken::new();
-        let answer = until_answered(Patience::ORCHESTRATOR, &stop, async || {
-            let let_in = started.elapsed() > Duration::from_hours(1);
-            if let_in { Ok(()) } else { Err(refused_as(ProblemKind::Unauthenticated)) }
-        });
-        answer.await.unwrap();
+        for kind in [ProblemKind::Unauthenticated, ProblemKind::Forbidden] {
+            let started = tokio::time::Instant::now();
+            let stop = CancellationToken::new();
+            let answer = until_answered(Patience::ORCHESTRATOR, &stop, async || {
+                let let_in = started.elapsed() > Duration::from_hours(1);
+                if let_in { Ok(()) } else { Err(refused_as(kind)) }
+            });
+            answer.await.unwrap();
+        }
     }
 
     #[tokio::test(start_paused = true)]

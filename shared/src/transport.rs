@@ -12,6 +12,7 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
 use reqwest::multipart::{Form, Part};
 use url::Url;
 
+use crate::errors::in_full;
 use crate::protocol::UPLOAD_META_PART;
 use crate::token::Token;
 
@@ -218,21 +219,6 @@ pub fn first_byte_of_range(content_range: &str) -> Option<u64> {
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// What the network said, all causes in a row; what a cause repeats of the one before is said once.
-#[must_use]
-pub fn in_full(error: &reqwest::Error) -> String {
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !reason.ends_with(&text) {
-            reason = format!("{reason}: {text}");
-        }
-        source = cause.source();
-    }
-    reason
 }
 
 #[cfg(test)]

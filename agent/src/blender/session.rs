@@ -121,6 +121,8 @@ pub struct Session {
     inspection: Option<Box<Inspection>>,
     /// How often the kernel had killed for want of memory when the last command was given.
     kernel_kills: u64,
+    /// Whether a scene was to be opened in it before.
+    had_scene: bool,
 }
 
 /// Both ends of the conversation with the driver.
@@ -152,8 +154,18 @@ impl Session {
             DriverLine { commands, events: FramedRead::new(events, LinesCodec::new_with_max_length(MAX_EVENT_BYTES)) };
         let line = Some(line);
         let kernel_kills = kernel_kills();
-        let mut session =
-            Self { child, blender: None, line, heard, listener, patience, addons, inspection: None, kernel_kills };
+        let mut session = Self {
+            child,
+            blender: None,
+            line,
+            heard,
+            listener,
+            patience,
+            addons,
+            inspection: None,
+            kernel_kills,
+            had_scene: false,
+        };
         let ready = tokio::time::timeout(patience.start, session.await_ready(blender)).await;
         ready.unwrap_or_else(|_| {
             let message = format!("{blender} did not get ready within {} s", patience.start.as_secs());
@@ -195,6 +207,10 @@ impl Session {
         self.inspection = None;
         let limit = self.patience.open_in_all;
         let opened = tokio::time::timeout(limit, self.await_opened(options)).await;
+        if std::mem::replace(&mut self.had_scene, true) {
+            // While one is loaded in place of another both are there.
+            self.blender().into_iter().for_each(forget_peak);
+        }
         opened.unwrap_or_else(|_| {
             let message = format!("the scene was not open after {} s: has it Python without an end?", limit.as_secs());
             Err(self.give_up(Failure::new(Cause::TimedOut, message)))

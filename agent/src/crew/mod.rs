@@ -132,7 +132,7 @@ impl Crew {
         let slots = if self.courtesy.stands_back() { 0 } else { slots };
         self.workshop.link.has_slots(slots);
         let muster = self.roster.muster();
-        self.roster.close(muster.open.saturating_sub(slots));
+        self.roster.close(muster.open.saturating_sub(slots), self.sharers);
         if muster.closing > 0 {
             return;
         }

@@ -68,11 +68,11 @@ impl Roster {
         Post { number, closing, memory, roster: self.clone() }
     }
 
-    /// Tells so many slots to close, first those that have nothing to do.
-    pub(super) fn close(&self, number: u32) {
+    /// Tells so many slots to close, first those that have nothing to do; the first `sharers`, which have the GPUs, after all others.
+    pub(super) fn close(&self, number: u32, sharers: u32) {
         let state = self.state();
         let mut open: Vec<_> = state.places.iter().filter(|(_, place)| !place.closing.is_cancelled()).collect();
-        open.sort_by_key(|(number, place)| (!place.waits(), u32::MAX - *number));
+        open.sort_by_key(|(number, place)| (**number < sharers, !place.waits(), u32::MAX - **number));
         open.iter().take(number as usize).for_each(|(_, place)| place.closing.cancel());
     }
 
@@ -156,5 +156,29 @@ impl Post {
         let mut state = self.roster.state();
         let frame = FrameTime { slot: self.number, threads, ended: state.started.elapsed(), span };
         state.governor.finished(job, workload.scene, need_bytes, frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::governor::Limits;
+    use crate::memory::learnt::Learnt;
+    use crate::memory::look::SystemLook;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slots_that_have_gpus_close_last() {
+        let limits = crate::memory::limits::Limits::on_machine(1 << 34, None, None);
+        let memory = Memory::new(limits, SystemLook::new().unwrap(), Learnt::default());
+        let roster = Roster::new(Governor::new(Limits::of_machine(8)));
+        let leaving = CancellationToken::new();
+        let posts: Vec<_> = (0..4).map(|_| roster.open(memory.clone(), &leaving)).collect();
+        // All wait, and none has done anything yet.
+        tokio::time::advance(MOMENT).await;
+        let closing = || posts.iter().map(|post| post.closing.is_cancelled()).collect::<Vec<_>>();
+        roster.close(1, 2);
+        assert_eq!(closing(), [false, false, false, true]);
+        roster.close(2, 2);
+        assert_eq!(closing(), [false, true, true, true]);
     }
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use haywain_shared::errors::in_full;
 use haywain_shared::problem::Problem;
 use haywain_shared::protocol::PREFIX;
 use haywain_shared::token::{self, Role, Token};
-use haywain_shared::transport::{HttpClients, in_full};
+use haywain_shared::transport::HttpClients;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;

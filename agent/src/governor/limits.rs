@@ -62,7 +62,7 @@ pub struct TooManyThreads {
 impl Limits {
     /// All of a machine with so many processors.
     pub(crate) const fn of_machine(cores: u32) -> Self {
-        let memory = MemoryLimits { max_bytes: None, reserve_bytes: 0 };
+        let memory = MemoryLimits { max_bytes: None, reserve_bytes: 0, machine_bytes: u64::MAX };
         Self { slots: None, gpus: 0, machine_cores: cores, cores, overbooking: Overbooking::Mild, memory }
     }
 }
@@ -109,7 +109,7 @@ mod tests {
         ];
         for (slots, max_cpu, gpus, expected) in cases {
             let read = |text: Option<&str>| text.map(|text| text.parse().unwrap());
-            let memory = MemoryLimits { max_bytes: None, reserve_bytes: 0 };
+            let memory = MemoryLimits { max_bytes: None, reserve_bytes: 0, machine_bytes: u64::MAX };
             let max_cpu: Option<Processors> = max_cpu.map(|text| text.parse().unwrap());
             let limits = Limits::new(read(slots), gpus, 8, 8, max_cpu, memory);
             let found = limits.map(|limits| (limits.gpus, limits.cores)).map_err(|error| error.to_string());

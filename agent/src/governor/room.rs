@@ -33,7 +33,11 @@ mod tests {
             (16, 0, None,    1, 0,  u32::MAX),
         ];
         for (available, own, max, reserve, need, slots) in cases {
-            let memory = MemoryLimits { max_bytes: max.map(|max: u64| max * GIB), reserve_bytes: reserve * GIB };
+            let memory = MemoryLimits {
+                max_bytes: max.map(|max: u64| max * GIB),
+                reserve_bytes: reserve * GIB,
+                machine_bytes: u64::MAX,
+            };
             let limits = Limits { memory, ..Limits::of_machine(8) };
             let reading = Reading { foreign_cores: 0.0, memory_available_bytes: available * GIB, own_bytes: own * GIB };
             assert_eq!(slots_that_fit(&limits, &reading, need * GIB), slots, "{available} {own} {need}");

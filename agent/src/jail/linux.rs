@@ -17,7 +17,9 @@ use rustix::process::{
     Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setpriority_process, setrlimit,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
 
 use super::warden::{self, Duty};
 use super::{JAIL, Strength, WARDEN};
@@ -149,7 +151,10 @@ fn offer_to_be_killed() {
 
 fn build_walls(inmate: &Inmate) -> io::Result<Strength> {
     let files = restrict_files(inmate).map_err(io::Error::other)?;
-    let calls = seccompiler::apply_filter(&denied_calls()?);
+    let calls = unknown_calls().and_then(|unknown| {
+        seccompiler::apply_filter(&unknown).map_err(io::Error::other)?;
+        seccompiler::apply_filter(&denied_calls()?).map_err(io::Error::other)
+    });
     // What root may do besides: look into other processes, for one. With no new privileges they don't come back at the exec.
     set_capabilities(None, NO_CAPABILITIES)?;
     Ok(match (files, calls) {
@@ -179,36 +184,112 @@ fn restrict_files(inmate: &Inmate) -> Result<RulesetStatus, landlock::RulesetErr
     Ok(restricted.ruleset)
 }
 
-/// Calls that fail: new sockets of any kind (pairs are no way out), leaving the process group, looking into others, and what the kernel
-/// keeps when whoever has made it is gone.
+/// Calls that fail: new sockets of any kind (pairs are no way out), leaving the process group, looking into others, what the kernel keeps
+/// when whoever has made it is gone, and what Landlock does not look at: modes, owners, times and marks of files that can be read.
+const DENIED: [i64; 44] = [
+    libc::SYS_socket,
+    libc::SYS_io_uring_setup,
+    libc::SYS_setsid,
+    libc::SYS_setpgid,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_mount,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_shmget,
+    libc::SYS_semget,
+    libc::SYS_msgget,
+    libc::SYS_mq_open,
+    libc::SYS_add_key,
+    libc::SYS_keyctl,
+    libc::SYS_request_key,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_semop,
+    libc::SYS_semctl,
+    libc::SYS_semtimedop,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchmodat2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+    libc::SYS_kcmp,
+];
+/// The same by calls of newer kernels, which have one number everywhere: `setxattrat`, `removexattrat`, `file_setattr`.
+const DENIED_BY_NEW_NAMES: [i64; 3] = [463, 466, 469];
+/// The same by older calls, which newer architectures do not have.
+#[cfg(target_arch = "x86_64")]
+const DENIED_BY_OLD_NAMES: [i64; 6] =
+    [libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown, libc::SYS_utime, libc::SYS_utimes, libc::SYS_futimesat];
+#[cfg(not(target_arch = "x86_64"))]
+const DENIED_BY_OLD_NAMES: [i64; 0] = [];
+/// Calls about a process, by which of its arguments says which: 0 is the caller, and other programs' limits and priorities are none of
+/// its business.
+const ABOUT_A_PROCESS: [(i64, u8); 7] = [
+    (libc::SYS_prlimit64, 0),
+    (libc::SYS_sched_setaffinity, 0),
+    (libc::SYS_sched_setparam, 0),
+    (libc::SYS_sched_setscheduler, 0),
+    (libc::SYS_sched_setattr, 0),
+    (libc::SYS_setpriority, 1),
+    (libc::SYS_ioprio_set, 1),
+];
+/// Calls whose first argument says of whom there is talk, and the value that stands for all of a user's processes (`PRIO_USER`,
+/// `IOPRIO_WHO_USER`).
+const OF_A_USER: [(i64, u64); 2] = [(libc::SYS_setpriority, 2), (libc::SYS_ioprio_set, 3)];
+
+/// The filter of calls. A child with namespaces of its own is denied, too: it could be more there than it is here.
 fn denied_calls() -> io::Result<BpfProgram> {
-    let denied = [
-        libc::SYS_socket,
-        libc::SYS_io_uring_setup,
-        libc::SYS_setsid,
-        libc::SYS_setpgid,
-        libc::SYS_ptrace,
-        libc::SYS_process_vm_readv,
-        libc::SYS_process_vm_writev,
-        libc::SYS_pidfd_getfd,
-        libc::SYS_unshare,
-        libc::SYS_setns,
-        libc::SYS_mount,
-        libc::SYS_bpf,
-        libc::SYS_perf_event_open,
-        libc::SYS_userfaultfd,
-        libc::SYS_shmget,
-        libc::SYS_semget,
-        libc::SYS_msgget,
-        libc::SYS_mq_open,
-        libc::SYS_add_key,
-        libc::SYS_keyctl,
-        libc::SYS_request_key,
-    ];
-    let rules: BTreeMap<i64, Vec<_>> =
-        denied.into_iter().flat_map(|call| [(call, Vec::new()), (call | X32, Vec::new())]).collect();
+    let argument = |number, compared, value| {
+        let condition = SeccompCondition::new(number, SeccompCmpArgLen::Dword, compared, value);
+        SeccompRule::new(vec![condition.map_err(io::Error::other)?]).map_err(io::Error::other)
+    };
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    let mut deny = |call: i64, rule: Option<SeccompRule>| {
+        for call in [call, call | X32] {
+            rules.entry(call).or_default().extend(rule.clone());
+        }
+    };
+    let always = DENIED.into_iter().chain(DENIED_BY_OLD_NAMES).chain(DENIED_BY_NEW_NAMES);
+    always.for_each(|call| deny(call, None));
+    for (call, number) in ABOUT_A_PROCESS {
+        deny(call, Some(argument(number, SeccompCmpOp::Ne, 0)?));
+    }
+    for (call, user) in OF_A_USER {
+        deny(call, Some(argument(0, SeccompCmpOp::Eq, user)?));
+    }
+    let apart = libc::CLONE_NEWUSER.unsigned_abs().into();
+    deny(libc::SYS_clone, Some(argument(0, SeccompCmpOp::MaskedEq(apart), apart)?));
+    failing_by(libc::EACCES, rules)
+}
+
+/// What is to seem as if the kernel did not know it: of `clone3` a filter cannot see what it is asked for, and who finds that it is not
+/// there takes `clone`.
+fn unknown_calls() -> io::Result<BpfProgram> {
+    failing_by(libc::ENOSYS, [(libc::SYS_clone3, Vec::new()), (libc::SYS_clone3 | X32, Vec::new())].into())
+}
+
+/// A filter by which these calls fail.
+fn failing_by(error: i32, rules: BTreeMap<i64, Vec<SeccompRule>>) -> io::Result<BpfProgram> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-    let denial = SeccompAction::Errno(libc::EACCES.unsigned_abs());
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, denial, arch).map_err(io::Error::other)?;
+    let failure = SeccompAction::Errno(error.unsigned_abs());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, failure, arch).map_err(io::Error::other)?;
     filter.try_into().map_err(io::Error::other)
 }

@@ -13,8 +13,10 @@ use super::{Doing, Entry, Memory, Share, State};
 /// Why a session is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// Memory is short.
+    /// Memory is short, and it has work.
     Short(Shortage),
+    /// Memory is short, and it does nothing.
+    Spare(Shortage),
     /// Another scene needs what it has, and it does nothing.
     Wanted,
 }
@@ -22,7 +24,7 @@ pub enum Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Short(shortage) => shortage.fmt(f),
+            Self::Short(shortage) | Self::Spare(shortage) => shortage.fmt(f),
             Self::Wanted => f.write_str("another scene needs its memory"),
         }
     }
@@ -120,6 +122,7 @@ impl Account {
             entry.process = process;
             entry.resident_bytes = 0;
             entry.peak_bytes = 0;
+            entry.had_another = false;
         });
         self.memory.changed();
         Place(self.clone())
@@ -130,10 +133,29 @@ impl Account {
         let mut state = self.memory.state();
         state.look_at_sessions();
         let State { entries, learnt, .. } = &mut *state;
-        let entry = &entries[self.number];
+        let entry = &mut entries[self.number];
+        if std::mem::take(&mut entry.had_another) {
+            // What there was of the scene before is none of this one's.
+            entry.peak_bytes = entry.resident_bytes;
+        }
         if let (Some(workload), Some(_)) = (&entry.workload, entry.process) {
             learnt.opened(workload, entry.resident_bytes);
         }
+    }
+
+    /// Whether a scene could be opened in this session while what it has open still is there.
+    #[must_use]
+    pub fn has_room_beside_own(&self, need: Need) -> bool {
+        let mut state = self.memory.state();
+        let available_bytes = state.look();
+        // Its own is not to grow any more.
+        let shares = state.entries.iter().enumerate().filter(|(_, entry)| entry.is_there()).map(|(number, entry)| {
+            let share = entry.share();
+            let expected_bytes = if number == self.number { share.resident_bytes } else { share.expected_bytes };
+            Share { expected_bytes, ..share }
+        });
+        let shares: Vec<_> = shares.collect();
+        self.memory.0.limits.room_bytes(available_bytes, &shares) >= need.most_bytes
     }
 
     /// Its session is to work: what it was told while it had nothing to do counts no more.
@@ -173,8 +195,9 @@ impl Account {
         let State { entries, learnt, .. } = &mut *state;
         let entry = &mut entries[self.number];
         entry.doing = Doing::Nothing;
+        entry.spares_its_work();
         let peak_bytes = std::mem::replace(&mut entry.peak_bytes, entry.resident_bytes).max(peak_bytes.unwrap_or(0));
-        if let Some(workload) = entry.workload.as_ref().filter(|_| peak_bytes > 0) {
+        if let Some(workload) = entry.workload.as_ref().filter(|_| peak_bytes > 0 && !entry.had_another) {
             learnt.had(workload, peak_bytes);
             if learnt.of(workload).is_some() {
                 entry.expected_bytes = learnt.need(workload, 0).most_bytes;
@@ -189,7 +212,8 @@ impl Account {
     pub fn could_not_open(&self, peak_bytes: u64) {
         let mut state = self.memory.state();
         let State { entries, learnt, .. } = &mut *state;
-        if let Some(workload) = &entries[self.number].workload {
+        let entry = &entries[self.number];
+        if let Some(workload) = entry.workload.as_ref().filter(|_| !entry.had_another) {
             learnt.not_opened(workload, peak_bytes);
         }
     }
@@ -239,7 +263,19 @@ impl Entry {
         self.expected_bytes = need.most_bytes;
         self.doing = doing;
         self.peak_bytes = self.resident_bytes;
+        self.had_another = self.process.is_some();
         self.goes_on();
+    }
+
+    /// Its work is done: if it was told to stop in the middle of it, that is no reason any more to throw it away.
+    fn spares_its_work(&self) {
+        self.stop.send_if_modified(|why| match *why {
+            Some(Stopped::Short(shortage)) => {
+                *why = Some(Stopped::Spare(shortage));
+                true
+            }
+            _ => false,
+        });
     }
 }
 

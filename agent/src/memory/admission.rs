@@ -18,17 +18,18 @@ pub enum Admission {
     Open,
     /// Sessions that can be done without are to end first.
     EndIdle,
-    /// It has to wait for the work of others.
+    /// It has to wait for the work of others, or for other programs.
     Wait,
     /// It does not fit here, with nothing beside it.
     TooLarge {
-        /// What it could have.
+        /// What it could have at the most.
         room_bytes: u64,
     },
 }
 
 /// Decides on a scene, with `others` beside it and `available_bytes` free. Beside the work of others it has to fit as a whole;
-/// alone it is tried, unless even the least that it takes is too much: a guess or a single heavy frame refuses nothing.
+/// alone it is tried, unless even the least that it takes is too much: a guess or a single heavy frame refuses nothing. It waits then for
+/// other programs, unless it would not fit without them either.
 #[must_use]
 pub fn admit(need: Need, limits: &Limits, available_bytes: u64, others: &[Share]) -> Admission {
     if limits.room_bytes(available_bytes, others) >= need.most_bytes {
@@ -42,8 +43,13 @@ pub fn admit(need: Need, limits: &Limits, available_bytes: u64, others: &[Share]
         if !busy.is_empty() {
             return Admission::Wait;
         }
-        if need.least_bytes.is_some_and(|least_bytes| least_bytes > room_bytes) {
-            return Admission::TooLarge { room_bytes };
+        if let Some(least_bytes) = need.least_bytes.filter(|least_bytes| *least_bytes > room_bytes) {
+            let most_bytes = limits.most_bytes();
+            return if least_bytes > most_bytes {
+                Admission::TooLarge { room_bytes: most_bytes }
+            } else {
+                Admission::Wait
+            };
         }
     }
     if idle.is_empty() { Admission::Open } else { Admission::EndIdle }
@@ -95,15 +101,20 @@ mod tests {
             (4, None, None, 3, vec![], Open),
             (4, Some(2), None, 3, vec![], Open),
             (9, None, None, 3, vec![idle(1)], EndIdle),
-            // Unless it never fits.
-            (4, Some(3), None, 3, vec![], TooLarge { room_bytes: 2 * GIB }),
-            (4, Some(4), None, 3, vec![idle(1)], TooLarge { room_bytes: 3 * GIB }),
+            // Unless other programs have what it takes at the least.
+            (4, Some(3), None, 3, vec![], Wait),
+            (4, Some(4), None, 3, vec![idle(1)], Wait),
+            (40, Some(31), None, 3, vec![], Wait),
+            // Or it never fits.
+            (40, Some(32), None, 32, vec![], TooLarge { room_bytes: 31 * GIB }),
+            (40, Some(32), None, 3, vec![idle(1)], TooLarge { room_bytes: 31 * GIB }),
             (4, Some(3), None, 3, vec![busy(9, 9)], Wait),
             (4, Some(3), Some(2), 30, vec![], TooLarge { room_bytes: 2 * GIB }),
         ];
         for (most, least, max, available, others, done) in cases {
             let need = Need { most_bytes: most * GIB, least_bytes: least.map(|least: u64| least * GIB) };
-            let limits = Limits { max_bytes: max.map(|max: u64| max * GIB), reserve_bytes: GIB };
+            let max_bytes = max.map(|max: u64| max * GIB);
+            let limits = Limits { max_bytes, reserve_bytes: GIB, machine_bytes: 32 * GIB };
             let decided = admit(need, &limits, available * GIB, &others);
             assert_eq!(decided, done, "{need:?}, {max:?}, {available}, {others:?}");
         }

@@ -176,7 +176,8 @@ mod tests {
             (16, 9, Some(8), Some(limit(9)), OFTEN),
         ];
         for (available, together, max, shortage, look) in cases {
-            let limits = Limits { max_bytes: max.map(|max: u64| max * GIB), reserve_bytes: 4 * GIB };
+            let max_bytes = max.map(|max: u64| max * GIB);
+            let limits = Limits { max_bytes, reserve_bytes: 4 * GIB, machine_bytes: 32 * GIB };
             let shares = [share(together - 1, 9, Work::Idle), share(1, 1, Work::Idle)];
             assert_eq!(Shortage::of(&limits, available * GIB, &shares), shortage, "{available}, {together}");
             assert_eq!(next_look(&limits, available * GIB, &shares), look, "{available}, {together}");

@@ -11,6 +11,8 @@ pub struct Limits {
     pub max_bytes: Option<u64>,
     /// What is left to other programs.
     pub reserve_bytes: u64,
+    /// What the machine has in all.
+    pub machine_bytes: u64,
 }
 
 impl Limits {
@@ -19,7 +21,13 @@ impl Limits {
     #[must_use]
     pub fn on_machine(machine_bytes: u64, max_bytes: Option<u64>, reserve_bytes: Option<u64>) -> Self {
         let usual_bytes = GIB.max(machine_bytes / 20).min(machine_bytes / 4);
-        Self { max_bytes, reserve_bytes: reserve_bytes.unwrap_or(usual_bytes) }
+        Self { max_bytes, reserve_bytes: reserve_bytes.unwrap_or(usual_bytes), machine_bytes }
+    }
+
+    /// The most that a Blender could ever get, with nothing else on the machine.
+    #[must_use]
+    pub fn most_bytes(&self) -> u64 {
+        self.room_bytes(self.machine_bytes, &[])
     }
 
     /// The memory that one Blender more could get beside those `others`, of which each may still grow to what is expected of it,
@@ -82,7 +90,11 @@ mod tests {
             (Some(8), 1, 4, vec![has(1, 1)], 3),
         ];
         for (max, reserve, available, others, room) in cases {
-            let limits = Limits { max_bytes: max.map(|max: u64| max * GIB), reserve_bytes: reserve * GIB };
+            let limits = Limits {
+                max_bytes: max.map(|max: u64| max * GIB),
+                reserve_bytes: reserve * GIB,
+                machine_bytes: u64::MAX,
+            };
             assert_eq!(limits.room_bytes(available * GIB, &others), room * GIB, "{limits:?}, {available}, {others:?}");
         }
     }

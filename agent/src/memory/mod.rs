@@ -106,6 +106,8 @@ struct Entry {
     resident_bytes: u64,
     /// The most that it has had since its scene was to be opened, or the frame begun.
     peak_bytes: u64,
+    /// It had another scene open before the one that is to be opened: what it has meanwhile is of both.
+    had_another: bool,
     expected_bytes: u64,
     doing: Doing,
     /// Why it is to stop, once it is.
@@ -141,6 +143,7 @@ impl Memory {
             workload: None,
             resident_bytes: 0,
             peak_bytes: 0,
+            had_another: false,
             expected_bytes: 0,
             doing: Doing::Nothing,
             stop: watch::Sender::new(None),
@@ -219,8 +222,18 @@ impl Memory {
         if state.memory_returns() {
             return next;
         }
-        if let Some(number) = guard::whom_to_stop(shortage, &shares) {
-            state.entries[number].stop(Stopped::Short(shortage));
+        // One that was told long ago has nobody who listens: somebody else has to go.
+        let is_deaf = |entry: &Entry| entry.told_to_stop.is_some();
+        let heard = |(share, entry): (Share, &Entry)| Share {
+            resident_bytes: if is_deaf(entry) { 0 } else { share.resident_bytes },
+            ..share
+        };
+        let listening: Vec<_> = shares.into_iter().zip(&state.entries).map(heard).collect();
+        if let Some(number) = guard::whom_to_stop(shortage, &listening) {
+            let entry = &mut state.entries[number];
+            // Without work nothing is lost, and nothing is to be said of it.
+            let is_idle = entry.doing == Doing::Nothing;
+            entry.stop(if is_idle { Stopped::Spare(shortage) } else { Stopped::Short(shortage) });
         }
         next
     }

@@ -43,7 +43,7 @@ impl Look for Scripted {
 fn machine(max_gib: Option<u64>) -> (Scripted, Memory) {
     let script = Scripted::default();
     script.0.lock().unwrap().total_bytes = 16 * GIB;
-    let limits = Limits { max_bytes: max_gib.map(|gib| gib * GIB), reserve_bytes: GIB };
+    let limits = Limits { max_bytes: max_gib.map(|gib| gib * GIB), reserve_bytes: GIB, machine_bytes: 16 * GIB };
     (script.clone(), Memory::new(limits, script, Learnt::default()))
 }
 
@@ -199,4 +199,64 @@ async fn memory_is_watched_while_there_is_a_session() {
     drop(place);
     end.cancel();
     watching.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_session_had_for_the_scene_before_is_none_of_the_next_one_s() {
+    let (script, memory) = machine(None);
+    let account = memory.account();
+    let _place = renders(&script, &account, 1, 100, 8);
+    let _ = account.rests(Some(8 * GIB));
+    let small = Need { most_bytes: GIB, least_bytes: None };
+    assert!(account.has_room_beside_own(small));
+    assert!(!account.has_room_beside_own(Need { most_bytes: 8 * GIB, ..small }), "8 of 16 GiB are its own");
+    assert_eq!(account.ask(&workload(2), small), Admission::Open);
+    // While it is opened both are there.
+    script.has(100, 9);
+    memory.look_after();
+    script.has(100, 1);
+    account.opened();
+    account.begins();
+    script.has(100, 2);
+    memory.look_after();
+    assert_eq!(account.rests(None), Some(2 * GIB));
+    assert_eq!(memory.of_scene(&workload(2)), Some(SceneMemory { peak_bytes: Some(2 * GIB), least_bytes: GIB }));
+
+    // One that is stopped on the way there has said nothing of the next scene.
+    assert_eq!(account.ask(&workload(3), small), Admission::Open);
+    script.has(100, 16);
+    memory.look_after();
+    let peak_bytes = account.rests(None).unwrap();
+    account.could_not_open(peak_bytes);
+    assert_eq!(memory.of_scene(&workload(3)), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_is_done_is_not_thrown_away() {
+    let (script, memory) = machine(None);
+    let account = memory.account();
+    let _place = renders(&script, &account, 1, 100, 16);
+    memory.look_after();
+    assert!(matches!(is_stopped(&account).await, Some(Stopped::Short(_))));
+    // Its frame was finished at that moment: the session ends, and the frame stays.
+    let _ = account.rests(None);
+    let starved = tokio::time::timeout(Duration::from_millis(1), account.starved()).await;
+    assert!(starved.is_err(), "{starved:?}");
+    assert!(matches!(is_stopped(&account).await, Some(Stopped::Spare(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_listen_is_not_told_again_and_again() {
+    let (script, memory) = machine(None);
+    let (deaf, busy) = (memory.account(), memory.account());
+    let _deaf = renders(&script, &deaf, 1, 100, 3);
+    let _ = deaf.rests(None);
+    let _busy = renders(&script, &busy, 2, 200, 4);
+    script.has(200, 13);
+    memory.look_after();
+    assert!(matches!(is_stopped(&deaf).await, Some(Stopped::Spare(_))), "it has nothing to do");
+    assert_eq!(is_stopped(&busy).await, None);
+    tokio::time::advance(RETURNS_WITHIN).await;
+    memory.look_after();
+    assert!(matches!(is_stopped(&busy).await, Some(Stopped::Short(_))));
 }

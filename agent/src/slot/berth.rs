@@ -45,11 +45,17 @@ impl Berth {
         Self { shop, folder, account, warm: None, worth_asking_bytes: LEAST_SESSION_BYTES }
     }
 
-    /// Ends the session, if there is one.
+    /// Ends the session, if there is one, and removes what it has left.
     pub(super) async fn end_session(&mut self) {
         if let Some(warm) = self.warm.take() {
             warm.end().await;
+            self.clear();
         }
+    }
+
+    /// Removes what sessions have left here. What can't be removed now, the next start of the agent does.
+    pub(super) fn clear(&self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 
     /// Reports an attempt that brought no frame. How the slot goes on after it.
@@ -72,7 +78,12 @@ impl Berth {
             _ if cause.is_the_scenes_fault() || cause == Cause::DeviceUnavailable => Next::GiveBack,
             _ => Next::Frame,
         };
-        self.warm = self.warm.take().filter(|warm| !is_stopped && warm.blender.is_alive());
+        // What fills the disk may be its own.
+        let ends = is_stopped || cause == Cause::DiskFull;
+        self.warm = self.warm.take().filter(|warm| !ends && warm.blender.is_alive());
+        if self.warm.is_none() {
+            self.clear();
+        }
         let report = FailureReport { frame, cause, stage, peak_memory_bytes, message, log_tail };
         self.shop.report(Report::Failure(lease, report));
         next

@@ -48,8 +48,16 @@ impl Equipment {
         let facts = self.blenders.iter().find(|facts| facts.build == *blender);
         let devices = facts.map(|facts| facts.devices.as_slice()).unwrap_or_default();
         if devices.is_empty() && granted.is_none() && wish.is_none() {
-            // It could not be found out what there is.
-            return Ok(None);
+            // It could not be found out what there is. On processors nothing is to be chosen; a scene that is for a GPU would be rendered by
+            // them, or by software, without a word.
+            return match painter {
+                Painter::CyclesOnCpu | Painter::Foreign | Painter::Unknown => Ok(None),
+                Painter::CyclesOnGpu | Painter::Rasterizer => {
+                    let message = "the scene is for a GPU, and it could not be found out what devices Blender has here: the agent's log \
+                                   and `haywain-agent doctor` say why";
+                    Err(Failure::new(Cause::DeviceUnavailable, message))
+                }
+            };
         }
         let is_free = |device: &&DeviceFacts| self.free.as_ref().is_none_or(|free| free.contains(&device.id));
         let free: Vec<_> = devices.iter().filter(is_free).collect();
@@ -170,6 +178,15 @@ mod tests {
         assert!(none.message.ends_with("it has CPU (CPU)"), "{none}");
         let begun = order(&first, "3.4.1", Some(DeviceKind::Optix), Painter::CyclesOnGpu).unwrap_err();
         assert!(begun.message.contains("no OptiX, which the job was begun with"), "{begun}");
-        assert_eq!(order(&first, "4.2.0", None, Painter::CyclesOnGpu).unwrap(), None);
+        // Of this Blender nothing is known.
+        for (painter, is_rendered) in [
+            (Painter::CyclesOnCpu, true),
+            (Painter::Foreign, true),
+            (Painter::CyclesOnGpu, false),
+            (Painter::Rasterizer, false),
+        ] {
+            let ordered = order(&first, "4.2.0", None, painter).map_err(|failure| failure.cause);
+            assert_eq!(ordered, if is_rendered { Ok(None) } else { Err(Cause::DeviceUnavailable) }, "{painter:?}");
+        }
     }
 }

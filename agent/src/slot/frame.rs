@@ -29,8 +29,9 @@ impl Slot {
         account.goes_on();
         let attempt = tokio::select! {
             biased;
-            why = account.starved() => Err(why),
+            // What is finished at the same moment is finished.
             next = self.render(grant, frame) => Ok(next),
+            why = account.starved() => Err(why),
         };
         let vain = match attempt {
             Ok(Ok(next)) => return next,

@@ -83,6 +83,9 @@ impl Slot {
     pub async fn run(mut self) -> LinkEnded {
         let ended = self.work_on().await;
         self.berth.end_session().await;
+        for berth in std::iter::once(&self.berth).chain(&self.spare) {
+            berth.clear();
+        }
         ended
     }
 
@@ -188,6 +191,7 @@ impl Slot {
         if self.shop.leaving.stopping().is_cancelled() || unwanted.is_cancelled() {
             // A frame may be in work, and nobody listens to that Blender any more.
             self.berth.warm = None;
+            self.berth.clear();
         }
         if !left.is_empty() {
             left.reverse();
@@ -300,13 +304,17 @@ impl Slot {
     }
 
     /// Waits until the orchestrator knows everything that there was to report, or the slot is to close.
-    async fn all_told(&self) {
+    async fn all_told(&mut self) {
         let (told, waiting) = oneshot::channel();
         self.shop.report(Report::Told(told));
-        tokio::select! {
-            () = self.post.closing.cancelled() => {}
-            // An error says that the courier has ended.
-            _ = waiting => {}
-        }
+        let closing = self.post.closing.clone();
+        self.meanwhile(async {
+            tokio::select! {
+                () = closing.cancelled() => {}
+                // An error says that the courier has ended.
+                _ = waiting => {}
+            }
+        })
+        .await;
     }
 }

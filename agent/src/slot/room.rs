@@ -79,6 +79,8 @@ async fn perhaps_room(account: &Account, need: Need, closing: &CancellationToken
             () = closing.cancelled() => return Err(Closing),
             () = tokio::time::sleep_until(until) => return Ok(()),
             _ = changes.changed() => {}
+            // What other programs give back, nobody tells.
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
     }
 }
@@ -86,8 +88,7 @@ async fn perhaps_room(account: &Account, need: Need, closing: &CancellationToken
 impl Slot {
     /// Waits for something. Meanwhile the session has nothing to do: it ends when its memory is wanted, or after a while.
     pub(super) async fn meanwhile<T>(&mut self, waiting: impl Future<Output = T>) -> T {
-        let Berth { account, warm, .. } = &mut *self.berth;
-        idly(account, warm, waiting).await
+        self.berth.idly(waiting).await
     }
 
     /// Waits until there is room for a Blender at all, unless there is one.
@@ -118,11 +119,12 @@ impl Slot {
     pub(super) async fn room_for(&mut self, need: Need) -> Result<(), Closing> {
         tracing::info!(
             need_mib = need.most_bytes >> 20,
-            "no room beside the scenes that are being rendered: the batch went back; waiting"
+            "no room beside what is being rendered and other programs: the batch went back; waiting"
         );
         let need_mib = need.most_bytes >> 20;
-        let waits =
-            format!("a slot waits for memory: a scene needs {need_mib} MiB beside those that are being rendered");
+        let waits = format!(
+            "a slot waits for memory: a scene needs {need_mib} MiB beside those that are being rendered, and other programs"
+        );
         let _note = self.shop.board.note(waits);
         let account = self.berth.account.clone();
         let closing = self.post.closing.clone();
@@ -139,6 +141,16 @@ impl Slot {
 }
 
 impl Berth {
+    /// Waits for something. Meanwhile the session has nothing to do: it ends when its memory is wanted, or after a while.
+    pub(super) async fn idly<T>(&mut self, waiting: impl Future<Output = T>) -> T {
+        let had_session = self.warm.is_some();
+        let done = idly(&self.account, &mut self.warm, waiting).await;
+        if had_session && self.warm.is_none() {
+            self.clear();
+        }
+        done
+    }
+
     /// Has the room for a scene whose .blend has this size, once sessions without work have ended for it.
     pub(super) async fn has_room_for(&mut self, wanted: Wanted<'_>, blend_bytes: u64) -> Result<(), NotReady> {
         let (account, workload) = (self.account.clone(), &wanted.workload());

@@ -153,7 +153,9 @@ impl Berth {
 
     /// A live session that the scene may be opened in, and the scene's files on this machine.
     pub(super) async fn housed(&mut self, wanted: Wanted<'_>) -> Result<(Warm, SceneInUse), NotReady> {
-        let in_use = self.shop.cache.scene(wanted.scene, self.shop.leaving.stopping()).await;
+        let shop = self.shop.clone();
+        // The session before has nothing to do while files come, which may take long.
+        let in_use = self.idly(shop.cache.scene(wanted.scene, shop.leaving.stopping())).await;
         let in_use = in_use.map_err(|error| cache_failure(&error))?;
         let entry = &in_use.folder().entry;
         let blend_bytes = std::fs::metadata(entry).map_or(0, |file| file.len());
@@ -166,8 +168,10 @@ impl Berth {
             gpu: wanted.device.filter(|kind| kind.is_compute_gpu()),
             color_config: in_use.folder().color_config.clone(),
         };
+        // While a scene is loaded, Blender has the one before as well.
+        let has_room_for_both = self.account.has_room_beside_own(self.account.need(&wanted.workload(), blend_bytes));
         let warm = match self.warm.take() {
-            Some(warm) if warm.household == household => warm,
+            Some(warm) if warm.household == household && has_room_for_both => warm,
             other => {
                 if let Some(warm) = other {
                     warm.end().await;

@@ -30,6 +30,8 @@ struct State {
     answered: Option<Duration>,
     /// Why it has not answered since.
     unanswered: Option<String>,
+    /// By which HTTP status its last answer kept this agent out.
+    shut_out: Option<u16>,
     notes: BTreeMap<u64, String>,
     next_note: u64,
     done: Done,
@@ -70,6 +72,16 @@ impl Board {
         let now = self.clock.now();
         let mut state = self.state();
         state.answered = Some(now);
+        state.shut_out = None;
+        state.unanswered = None;
+    }
+
+    /// It has, and does not let this agent in.
+    pub(super) fn shut_out(&self, status: u16) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        state.answered = Some(now);
+        state.shut_out = Some(status);
         state.unanswered = None;
     }
 
@@ -109,6 +121,7 @@ impl Board {
     pub fn status(&self, who: &Who) -> Status {
         let state = self.state();
         let mut obstacles: Vec<String> = state.unanswered.iter().map(|error| no_answer(who, error)).collect();
+        obstacles.extend(state.shut_out.map(|status| not_let_in(who, status)));
         obstacles.extend(state.notes.values().cloned());
         let last_contact = state.answered.map(|at| self.at(at));
         let done = state.done;
@@ -138,6 +151,7 @@ impl Board {
         }
         let doing = match leaving.order() {
             _ if leaving.draining().is_cancelled() => Doing::Leaving,
+            _ if !link.is_known() => Doing::Registering,
             AgentOrder::Run if work.is_empty() => Doing::Waiting,
             AgentOrder::Run => Doing::Working,
             AgentOrder::Drain => Doing::Drained,
@@ -169,6 +183,13 @@ impl Board {
 
 fn no_answer(who: &Who, error: &str) -> String {
     format!("no answer from the orchestrator at {}: {error}", who.orchestrator)
+}
+
+fn not_let_in(who: &Who, status: u16) -> String {
+    format!(
+        "the orchestrator at {} does not let this agent in (HTTP {status}): its token is missing, used up, expired or revoked.          `haywain-orchestrator enrol` makes a new one",
+        who.orchestrator
+    )
 }
 
 impl Drop for Note {

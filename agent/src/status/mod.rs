@@ -75,7 +75,7 @@ pub struct Who {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Doing {
-    /// It makes itself known to the orchestrator, which has not answered yet.
+    /// It makes itself known to the orchestrator: at its start, and after it was shut out.
     Registering,
     /// It waits for work.
     Waiting,

@@ -83,7 +83,7 @@ fn told(status: &Status, now: Timestamp) -> String {
 
 const fn in_words(doing: Doing) -> &'static str {
     match doing {
-        Doing::Registering => "making itself known to the orchestrator, which has not answered yet",
+        Doing::Registering => "making itself known to the orchestrator, which does not know it yet",
         Doing::Waiting => "waiting for work",
         Doing::Working => "working",
         Doing::Drained => "drained by the orchestrator's owner: it takes no work until it is resumed there",

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::blenders::{self, Kind};
 use crate::farm::{Farm, wait};
 use crate::process::Process;
+use crate::status::told_by;
 
 #[test]
 fn an_agent_enrols_renders_and_goes_by_its_own_token_from_then_on() {
@@ -34,6 +35,10 @@ fn an_agent_enrols_renders_and_goes_by_its_own_token_from_then_on() {
     });
     let own = fs::read_to_string(farm.folder().join("barn/token")).unwrap();
     assert!(!refused.to_string().contains(&own), "{refused}");
+    told_by(&farm, "barn", "its status says so, too", |found| {
+        let said = found["status"]["obstacles"][0].as_str()?.contains("does not let this agent in");
+        (said && found["status"]["doing"] == "registering").then_some(())
+    });
     drop(agent);
 
     // Until its owner lets it in again.

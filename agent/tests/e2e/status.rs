@@ -16,12 +16,16 @@ fn status(farm: &Farm, name: &str, flags: &[&str]) -> (String, Option<i32>) {
     (String::from_utf8(output.stdout).unwrap(), output.status.code())
 }
 
-/// Waits until the status has something to tell.
-fn told<T>(farm: &Farm, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
+/// Waits until the status of the agent `name` has something to tell.
+pub(crate) fn told_by<T>(farm: &Farm, name: &str, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
     wait(what, || {
-        let (text, _) = status(farm, "one", &["--json"]);
+        let (text, _) = status(farm, name, &["--json"]);
         look(&serde_json::from_str(&text).unwrap())
     })
+}
+
+fn told<T>(farm: &Farm, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
+    told_by(farm, "one", what, look)
 }
 
 #[test]

@@ -13,7 +13,7 @@ from make import basic_scene, save
 
 # What it got away with comes out as the name of the frame's file.
 ATTACK = '''
-import ctypes, os, socket, subprocess, sys, tempfile
+import ctypes, os, resource, socket, subprocess, sys, tempfile
 import bpy
 
 done = []
@@ -56,6 +56,14 @@ attempt("pipe", lambda: os.mkfifo(os.path.join(frames, "pipe")))
 attempt("bring", bring)
 attempt("swap", lambda: os.rename(frames, os.path.join(workplace, "away")))
 attempt("beside", lambda: write(os.path.join(workplace, "beside")))
+# What needs no door: the marks of a file that may be read, and what a program of the same user may have.
+attempt("mode", lambda: os.chmod(bpy.data.filepath, 0o600))
+attempt("owner", lambda: os.chown(bpy.data.filepath, os.getuid(), -1))
+attempt("time", lambda: os.utime(bpy.data.filepath))
+attempt("open-mode", lambda: os.fchmod(os.open(bpy.data.filepath, os.O_RDONLY), 0o600))
+attempt("limit", lambda: resource.prlimit(agent, resource.RLIMIT_CORE, resource.prlimit(agent, resource.RLIMIT_CORE)))
+attempt("priority", lambda: os.setpriority(os.PRIO_PROCESS, agent, os.getpriority(os.PRIO_PROCESS, agent)))
+attempt("processors", lambda: os.sched_setaffinity(agent, os.sched_getaffinity(agent)))
 # Nobody listens there: it is the attempt that is to fail.
 attempt("tcp", lambda: socket.socket(socket.AF_INET))
 attempt("udp", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)))

@@ -134,7 +134,7 @@ impl Worker {
         let slots = is_steady.then_some(WantedSlots { slots: self.slots, threads: None });
         let late_ms = 17_000 * self.number as u64;
         let neighbour = Neighbour { world: Arc::clone(&self.world), late_ms, is_there: false };
-        let memory = Limits { max_bytes: None, reserve_bytes: 0 };
+        let memory = Limits { max_bytes: None, reserve_bytes: 0, machine_bytes: u64::MAX };
         let parts = Parts {
             client: AgentClient::with_patience(Arc::new(line), Patience { spread: 0.0, ..Patience::ORCHESTRATOR }),
             introduction: Introduction { identity, name, machine, blenders, abilities: Abilities::default() },

@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use haywain_shared::frames::FrameNumber;
 use haywain_shared::job::JobState;
 use haywain_shared::limits::MAX_PRIORITY;
+use haywain_shared::orchestrator_url;
 use url::Url;
 
 pub use files::FileArgs;
@@ -20,7 +21,7 @@ pub use picture::PictureArgs;
 pub use submit::{FrameText, SubmitArgs};
 
 use crate::exit;
-use crate::settings::{self, Given};
+use crate::settings::Given;
 
 /// Haywain's command line for people: sends scenes to a farm, watches jobs and fetches their frames.
 ///
@@ -52,7 +53,7 @@ fn after_help() -> String {
 /// What goes for every command.
 #[derive(Debug, Args)]
 pub struct Common {
-    #[arg(help = "Where the orchestrator is [default: http://127.0.0.1:4000]", long, global = true, env = "HAYWAIN_SERVER", value_name = "URL", value_parser = settings::server, help_heading = "Everywhere")]
+    #[arg(help = "Where the orchestrator is [default: http://127.0.0.1:4000]", long, global = true, env = "HAYWAIN_SERVER", value_name = "URL", value_parser = orchestrator_url::parse, help_heading = "Everywhere")]
     server: Option<Url>,
     /// A file with the token that says who asks (else the variable `HAYWAIN_TOKEN`, else what `haywain login` has kept, else the settings)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]

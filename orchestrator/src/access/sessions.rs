@@ -13,8 +13,9 @@ use crate::clock::Clock;
 
 /// How long a session lasts: a working day.
 pub const LASTS: Duration = Duration::from_hours(12);
-/// The most sessions. Of too many the oldest end.
-const MOST: usize = 10_000;
+/// The most sessions of one token, and of all. Of too many the oldest end: the token's own, as others are not logged out by one that
+/// begins session after session.
+const MOST: (usize, usize) = (32, 10_000);
 
 /// The sessions. A secret is kept as its digest alone.
 pub struct Sessions {
@@ -41,10 +42,18 @@ impl Sessions {
         let now = self.clock.steady();
         let mut all = self.all();
         all.retain(|_, session| session.ends > now);
-        if all.len() >= MOST
-            && let Some(oldest) = all.iter().min_by_key(|(_, session)| session.ends).map(|(digest, _)| *digest)
-        {
-            all.remove(&oldest);
+        let own = all.values().filter(|session| session.token == token).count();
+        let oldest = |is_meant: &dyn Fn(&Session) -> bool| {
+            let meant = all.iter().filter(|(_, session)| is_meant(session));
+            meant.min_by_key(|(_, session)| session.ends).map(|(digest, _)| *digest)
+        };
+        let gives_way = match MOST {
+            (of_one, _) if own >= of_one => oldest(&|session| session.token == token),
+            (_, of_all) if all.len() >= of_all => oldest(&|_| true),
+            _ => None,
+        };
+        if let Some(digest) = gives_way {
+            all.remove(&digest);
         }
         all.insert(secret.digest(), Session { token, ends: now + LASTS });
         Ok(secret)
@@ -90,15 +99,18 @@ mod tests {
     fn of_too_many_the_oldest_end() {
         let clock = Arc::new(HeldClock::default());
         let sessions = Sessions::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let begin = || {
+        let begin = |token| {
             clock.advance(Duration::from_millis(1));
-            sessions.begin(TokenId::generate(), Role::Submit).unwrap()
+            sessions.begin(token, Role::Submit).unwrap()
         };
-        let first = begin();
-        let second = begin();
-        for _ in 2..=MOST {
-            begin();
+        let first = begin(TokenId::generate());
+        let token = TokenId::generate();
+        let owns: Vec<_> = (0..=MOST.0).map(|_| begin(token)).collect();
+        assert!(sessions.token(&first).is_some(), "one token's are no reason to end another's");
+        assert!(sessions.token(&owns[0]).is_none() && owns[1..].iter().all(|own| sessions.token(own).is_some()));
+        for _ in MOST.0 + 1..=MOST.1 {
+            begin(TokenId::generate());
         }
-        assert!(sessions.token(&first).is_none() && sessions.token(&second).is_some());
+        assert!(sessions.token(&first).is_none() && sessions.token(&owns[1]).is_some());
     }
 }

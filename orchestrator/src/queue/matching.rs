@@ -38,7 +38,7 @@ pub struct Needs {
     pub looks: Option<Vec<SceneLook>>,
     /// The kind of device of its first lease for which that was known, unless it is mixed.
     pub begun_with: Option<DeviceKind>,
-    /// The agents that have lately refused it for what they lack, though nothing that is known said so, each with its words.
+    /// The agents that have lately found that they cannot render it, though nothing that is known said so, each with why.
     pub refused_by: BTreeMap<AgentId, String>,
 }
 
@@ -133,7 +133,7 @@ pub enum Misfit {
         /// What happened when it was tried.
         failure: String,
     },
-    /// It has refused the job, for this.
+    /// It has found that it cannot render the job, for this.
     Refused(String),
     /// It lacks a device.
     NoDevice {

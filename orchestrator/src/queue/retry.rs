@@ -148,19 +148,35 @@ pub const fn wish(cause: Cause) -> Wish {
     }
 }
 
-/// Failures in a row after which an agent is set aside.
-pub const FAILURES_TO_SET_ASIDE: usize = 4;
-/// How long an agent is set aside.
+/// How many failures in a row say something of their agent.
+pub const STREAK: usize = 4;
+/// How long an agent is set aside, or gets no more of a job.
 pub const ASIDE: Duration = Duration::from_mins(10);
 
-/// Whether an agent is to be set aside, by its last attempts, newest first: for each its job and the cause it failed for, if
-/// it did. One bad job does not make a bad agent, so that it takes failures on at least two; nor does what is not its own
-/// fault, and refusals are not among them.
+/// What an agent's last attempts say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streak {
+    /// Nothing.
+    None,
+    /// All failed, on one job. One bad job does not make a bad agent; but where others are at work on it too, they are to have it, or
+    /// an agent that fails in a second would use up the attempts of all frames while they render for minutes.
+    OnOneJob,
+    /// All failed, on several jobs: the agent is to be set aside.
+    OnSeveralJobs,
+}
+
+/// What is to be thought of an agent by its last attempts, newest first: for each its job and the cause it failed for, if it did.
+/// What is not its own fault says nothing, and refusals are not among them.
 #[must_use]
-pub fn sets_aside<J: PartialEq>(attempts: &[(J, Option<Cause>)]) -> bool {
+pub fn streak<J: PartialEq>(attempts: &[(J, Option<Cause>)]) -> Streak {
     let own_fault = |cause: Cause| price(cause) == Price::Attempt && !cause.is_the_scenes_fault();
-    let Some(latest) = attempts.get(..FAILURES_TO_SET_ASIDE) else { return false };
-    latest.iter().all(|(_, cause)| cause.is_some_and(own_fault)) && latest.iter().any(|(job, _)| *job != latest[0].0)
+    match attempts.get(..STREAK) {
+        Some(latest) if latest.iter().all(|(_, cause)| cause.is_some_and(own_fault)) => {
+            let is_one = latest.iter().all(|(job, _)| *job == latest[0].0);
+            if is_one { Streak::OnOneJob } else { Streak::OnSeveralJobs }
+        }
+        _ => Streak::None,
+    }
 }
 
 #[cfg(test)]
@@ -237,24 +253,25 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_fails_on_several_jobs_in_a_row_is_set_aside() {
+    fn failures_in_a_row_speak_against_their_agent() {
         use Cause::*;
-        #[rustfmt::skip]
+        use Streak::{OnOneJob, OnSeveralJobs};
+        const NO_STREAK: Streak = Streak::None;
         type Attempts = &'static [(u8, Option<Cause>)];
-        let cases: [(Attempts, bool); 7] = [
-            (&[], false),
-            (&[(1, Some(Crashed)), (2, Some(Crashed)), (1, Some(Crashed))], false),
-            (&[(1, Some(Crashed)), (2, Some(Stalled)), (1, Some(Crashed)), (1, Some(NoOutput))], true),
-            (
-                &[(1, Some(Crashed)), (1, Some(Crashed)), (1, Some(Crashed)), (1, Some(Crashed)), (2, Some(Crashed))],
-                false,
-            ),
-            (&[(1, Some(Crashed)), (2, None), (1, Some(Crashed)), (1, Some(Crashed))], false),
-            (&[(1, Some(BadScene)), (2, Some(BadScene)), (3, Some(BadScene)), (4, Some(BadScene))], false),
-            (&[(1, Some(AgentStopped)), (2, Some(Crashed)), (3, Some(Crashed)), (4, Some(Crashed))], false),
+        #[rustfmt::skip]
+        let cases: [(Attempts, Streak); 8] = [
+            (&[], NO_STREAK),
+            (&[(1, Some(Crashed)), (2, Some(Crashed)), (1, Some(Crashed))], NO_STREAK),
+            (&[(1, Some(Crashed)), (2, Some(Stalled)), (1, Some(Crashed)), (1, Some(NoOutput))], OnSeveralJobs),
+            (&[(1, Some(Crashed)), (1, Some(Stalled)), (1, Some(TimedOut)), (1, Some(NoOutput))], OnOneJob),
+            // What was before does not count.
+            (&[(1, Some(Crashed)), (1, Some(Crashed)), (1, Some(Crashed)), (1, Some(Crashed)), (2, Some(Crashed))], OnOneJob),
+            (&[(1, Some(Crashed)), (2, None), (1, Some(Crashed)), (1, Some(Crashed))], NO_STREAK),
+            (&[(1, Some(BadScene)), (2, Some(BadScene)), (3, Some(BadScene)), (4, Some(BadScene))], NO_STREAK),
+            (&[(1, Some(AgentStopped)), (2, Some(Crashed)), (3, Some(Crashed)), (4, Some(Crashed))], NO_STREAK),
         ];
-        for (attempts, aside) in cases {
-            assert_eq!(sets_aside(attempts), aside, "{attempts:?}");
+        for (attempts, expected) in cases {
+            assert_eq!(streak(attempts), expected, "{attempts:?}");
         }
     }
 }

@@ -115,7 +115,7 @@ fn the_line_brings_one_s_own_authority_along() {
     assert_eq!(lines[1], "curl -fsS --cacert https://render.example/install ", "{said}");
     let certificate: Vec<_> = made.lines().map(str::trim).collect();
     assert_eq!(lines[2..lines.len() - 1], certificate, "{said}");
-    assert!(lines.last().unwrap().starts_with("sh -s -- --ca /"), "{said}");
+    assert!(lines.last().unwrap().starts_with("sh -s -- --orchestrator https://render.example --ca /"), "{said}");
 }
 
 #[test]

@@ -14,12 +14,16 @@ const BIT_BY_BIT: Duration = Duration::from_millis(200);
 #[test]
 fn strangers_that_call_too_often_are_told_when_to_come_back_and_others_are_not() {
     let (farm, [ann]) = Farm::with_keys([("submit", "ann")], json!({}));
-    let guess = || Request::get("/api/v1/jobs").bearer(&ann.replacen("submit_", "operate_", 1)).send(farm.address);
-    let refused = (0..200).map(|_| guess()).find(|answer| answer.status != 401).unwrap();
+    let guess = || Request::get("/api/v1/jobs").bearer(&ann.replacen("submit_", "operate_", 1));
+    // What is allowed grows meanwhile, by less than so many calls take.
+    let refusal = |call: &dyn Fn() -> Request| {
+        (0..200).map(|_| call().send(farm.address)).find(|answer| answer.status != 401).unwrap()
+    };
+    let refused = refusal(&guess);
     refused.assert_problem(429, "urn:haywain:too-many-requests");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=10).contains(&wait), "{wait} s");
-    assert_eq!(Request::get("/api/v1/jobs").send(farm.address).status, 429);
+    assert_eq!(refusal(&|| Request::get("/api/v1/jobs")).status, 429);
     // Who has a good token is known by that, wherever it calls from.
     assert_eq!(Request::get("/api/v1/jobs").bearer(&ann).send(farm.address).status, 200);
 }
@@ -43,19 +47,16 @@ fn one_token_holds_so_much_open_and_no_more() {
     eventually("a place", || (stream(&ann).1 == 200).then_some(()));
 }
 
-#[test]
-fn one_token_sends_so_many_files_at_once_and_no_more() {
+/// Begins one call more than `most`, all but the last byte of each: the one that comes last is refused, and the others go on.
+fn one_is_too_many(most: usize, call: impl Fn(usize) -> Request) {
     let (farm, [ann]) = Farm::with_keys([("submit", "ann")], json!({}));
     let begin = |number: usize| {
-        let content = format!("file {number}");
-        let request = Request::new("PUT", &format!("/api/v1/blobs/{}", sha256(content.as_bytes())));
-        let whole = request.bearer(&ann).body(content).bytes();
+        let whole = call(number).bearer(&ann).bytes();
         let mut wire = Wire::connect(farm.address);
         wire.send(&whole[..whole.len() - 1]);
         (wire, whole[whole.len() - 1])
     };
-    // Of one too many, the one that comes last is refused.
-    let mut open: Vec<_> = (0..33).map(begin).collect();
+    let mut open: Vec<_> = (0..=most).map(begin).collect();
     let refused = eventually("a refusal", || open.iter_mut().position(|(wire, _)| wire.has_come()));
     let (mut wire, _) = open.remove(refused);
     let answer = wire.answer();
@@ -65,6 +66,23 @@ fn one_token_sends_so_many_files_at_once_and_no_more() {
         wire.send(&[last]);
         assert_eq!(wire.answer().status, 201);
     }
+}
+
+#[test]
+fn one_token_sends_so_many_files_at_once_and_no_more() {
+    one_is_too_many(32, |number| {
+        let content = format!("file {number}");
+        Request::new("PUT", &format!("/api/v1/blobs/{}", sha256(content.as_bytes()))).body(content)
+    });
+}
+
+#[test]
+fn one_token_sends_so_many_manifests_at_once_and_no_more() {
+    one_is_too_many(4, |number| {
+        let name = format!("{number}.blend");
+        let file = json!({"path": name, "sizeBytes": 1, "sha256": sha256(b"x")});
+        Request::post("/api/v1/scenes", json!({"entry": name, "files": [file]}).to_string())
+    });
 }
 
 #[test]

@@ -80,7 +80,11 @@ fn what_makes_no_sense_is_refused() {
 #[test]
 fn a_compose_farm_makes_its_token_anew_when_it_has_lost_it() {
     let compose = include_str!("../../../deploy/compose.yaml");
-    let line = compose.lines().find_map(|line| line.trim().strip_prefix("command: [\"")?.strip_suffix("\"]")).unwrap();
+    let (_, command) = compose.split_once("command:\n      - |\n").unwrap();
+    let line: String = command
+        .lines()
+        .map_while(|line| line.strip_prefix("        "))
+        .fold(String::new(), |all, line| all + line + "\n");
     let folder = Folder::new();
     let kept = folder.path().join("enrolment");
     std::fs::create_dir(&kept).unwrap();
@@ -96,7 +100,12 @@ fn a_compose_farm_makes_its_token_anew_when_it_has_lost_it() {
     assert!(first.starts_with("haywain_enrol_"), "{first}");
     assert_eq!(enrol(), first);
     std::fs::remove_file(kept.join("token")).unwrap();
-    assert_ne!(enrol(), first);
+    let second = enrol();
+    assert_ne!(second, first);
+    std::fs::remove_dir_all(folder.data()).unwrap();
+    let third = enrol();
+    assert_ne!(third, second);
+    assert_eq!(enrol(), third);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `cargo xtask install-test`: from nothing to a registered agent by one pasted line, on a bare Debian with systemd in namespaces, and
-//! back to nothing. The service is the real one, in its hardened unit, with real Blender.
+//! back to nothing. The service is the real one, in its hardened unit, with real Blender, and reaches the orchestrator by TLS under an
+//! authority that the line brings along.
 
+mod authority;
 mod machine;
 mod root;
 
@@ -10,17 +12,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use self::authority::Authority;
 use self::machine::Machine;
 use crate::farm::{Start, await_ready, free_address, orchestrator_arguments};
-use crate::http::Client;
 use crate::service::{Service, without_settings};
 use crate::workspace::{FarmPrograms, Profile, Workspace};
 use crate::{foreground, interrupt};
 
-/// How long a call to the orchestrator may take.
-const CALL: Duration = Duration::from_secs(10);
 /// How long a frame of the demo scene may take.
 const FRAME: Duration = Duration::from_mins(5);
 /// How often it is looked whether it is done.
@@ -57,6 +57,9 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
 }
 
 fn from_nothing_to_nothing(programs: &FarmPrograms, scene: &Path, bare: &Path, folder: &Path) -> anyhow::Result<()> {
+    println!("==> A bare machine boots");
+    let machine = Machine::boot(bare, &folder.join("machine"))?;
+    let authority = Authority::make(&machine, folder)?;
     let data = folder.join("orchestrator");
     let token = |arguments: &[&str]| {
         let mut command = Command::new(&programs.orchestrator);
@@ -66,28 +69,28 @@ fn from_nothing_to_nothing(programs: &FarmPrograms, scene: &Path, bare: &Path, f
     };
     let operate = token(&["token", "create", "--name", "me", "--role", "operate"])?;
     let address = free_address()?;
-    let arguments = orchestrator_arguments(address, &data, scene);
+    let mut arguments = orchestrator_arguments(address, &data, scene).to_vec();
+    arguments.extend(["--tls-cert".into(), authority.cert.into(), "--tls-key".into(), authority.key.into()]);
     let log = folder.join("orchestrator.log");
     let mut orchestrator = Service::start("the orchestrator", &programs.orchestrator, &arguments, log)?;
     if await_ready(&mut orchestrator, address)? != Start::Ready {
         bail!("another program took the port that was free before: try again");
     }
-    let url = format!("http://{address}");
-    let client = Client::new(&url, CALL).with_token(&operate);
-    let line = token(&["enrol", "--name", "bare", "--url", &url])?;
+    let url = format!("https://{address}");
+    let ca = authority.ca.to_string_lossy();
+    let line = token(&["enrol", "--name", "bare", "--url", &url, "--ca", &ca])?;
+    let caller = Caller::on(&machine, &url, &operate)?;
 
-    println!("==> A bare machine boots");
-    let machine = Machine::boot(bare, &folder.join("machine"))?;
     let before = machine.output(FILES)?;
-    println!("==> The line is pasted: {}", line.split("_enrol_").next().unwrap_or_default());
+    println!("==> The line is pasted: one to {url}, whose authority nobody knows");
     let pasted = Instant::now();
     machine.paste(&line, &secret_of(&line)?)?;
     println!("==> registered {:.1} s after that", pasted.elapsed().as_secs_f64());
-    let agents = client.get_json("/api/v1/agents")?;
+    let agents = caller.ask("/api/v1/agents")?;
     println!("    {} agent", agents["agents"].as_array().map_or(0, Vec::len));
     // It goes by its own token from now on.
     machine.run("test ! -e /etc/haywain/enrolment && test -s /var/lib/haywain-agent/token")?;
-    render(&client)?;
+    render(&caller)?;
     let process = "systemctl show --property MainPID haywain-agent";
     let first = machine.output(process)?;
     println!("==> The line is pasted again");
@@ -97,8 +100,40 @@ fn from_nothing_to_nothing(programs: &FarmPrograms, scene: &Path, bare: &Path, f
     }
     machine.run("systemctl --no-pager status haywain-agent; haywain-agent --config /etc/haywain/agent.toml status")?;
     println!("==> It is removed");
-    machine.paste(&format!("curl -fsS {url}/install | sh -s -- --uninstall --yes"), &operate)?;
+    let installer = format!("curl -fsS --cacert /etc/haywain/ca.pem {url}/install");
+    machine.paste(&format!("{installer} | sh -s -- --uninstall --yes"), &operate)?;
     must_be_the_same(&before, &machine.output(FILES)?)
+}
+
+/// Calls the orchestrator from the machine, by its curl.
+struct Caller<'a> {
+    machine: &'a Machine,
+    url: &'a str,
+}
+
+impl<'a> Caller<'a> {
+    /// The file with the token, in a folder that is in the machine's memory only.
+    const HEADER: &'static str = "/tmp/authorization";
+
+    fn on(machine: &'a Machine, url: &'a str, token: &str) -> anyhow::Result<Self> {
+        machine.paste(&format!("printf 'Authorization: Bearer %s' '{token}' >{}", Self::HEADER), token)?;
+        Ok(Self { machine, url })
+    }
+
+    fn call(&self, path: &str, flags: &str) -> anyhow::Result<Value> {
+        let Self { machine, url } = self;
+        let (ca, header) = (Authority::ON_MACHINE, Self::HEADER);
+        let said = machine.output(&format!("curl -fsS --cacert {ca} -H @{header} {flags} '{url}{path}'"))?;
+        serde_json::from_str(&said).with_context(|| format!("{path} has answered no JSON: {said}"))
+    }
+
+    fn ask(&self, path: &str) -> anyhow::Result<Value> {
+        self.call(path, "-H 'Accept: application/json'")
+    }
+
+    fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(path, &format!("-H 'Content-Type: application/json' -d '{body}'"))
+    }
 }
 
 /// The token in a line to paste.
@@ -108,16 +143,16 @@ fn secret_of(line: &str) -> anyhow::Result<String> {
 }
 
 /// Has the agent render a frame.
-fn render(client: &Client) -> anyhow::Result<()> {
+fn render(caller: &Caller<'_>) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let answer = client.post("/render", &json!({ "from": 1, "to": 1, "samples": 1, "resolutionPercent": 10 }))?;
-    let path = answer.expect_status(202)?.location.context("the orchestrator has named no Location")?;
+    let answer = caller.post("/render", &json!({ "from": 1, "to": 1, "samples": 1, "resolutionPercent": 10 }))?;
+    let job = answer["jobId"].as_str().context("the orchestrator has named no job")?;
     loop {
-        let report = client.get_json(&path)?;
+        let report = caller.ask(&format!("/status/{job}"))?;
         match report["state"].as_str() {
             Some("completed") => break,
-            Some("failed" | "cancelled") => bail!("the frame was not rendered: {report}"),
             _ if begun.elapsed() > FRAME => bail!("no frame after {} s: {report}", FRAME.as_secs()),
+            // One that has failed is no answer that curl takes.
             _ => interrupt::pause(GLANCE)?,
         }
     }

@@ -90,7 +90,7 @@ const RESERVE_BYTES: u64 = GIB;
 
 impl Case {
     fn limits(&self) -> Limits {
-        let memory = MemoryLimits { max_bytes: None, reserve_bytes: RESERVE_BYTES };
+        let memory = MemoryLimits { max_bytes: None, reserve_bytes: RESERVE_BYTES, machine_bytes: u64::MAX };
         Limits { memory, ..Limits::of_machine(self.cores) }
     }
 

@@ -36,7 +36,7 @@ impl Look for Still {
 }
 
 fn memory() -> Memory {
-    Memory::new(Limits { max_bytes: None, reserve_bytes: 0 }, Still, Learnt::default())
+    Memory::new(Limits { max_bytes: None, reserve_bytes: 0, machine_bytes: u64::MAX }, Still, Learnt::default())
 }
 
 fn build() -> BlenderBuild {

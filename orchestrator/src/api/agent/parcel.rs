@@ -92,11 +92,13 @@ struct State {
     unseen_bytes: usize,
     /// Whether whoever reads is to look at what it has first.
     has_news: bool,
+    /// Whether it ended before its end: the line was cut, or nothing came for too long.
+    is_cut: bool,
 }
 
 impl Line {
     fn new(body: Body) -> Self {
-        Self(Arc::new(Mutex::new(State { body, unseen_bytes: 0, has_news: false })))
+        Self(Arc::new(Mutex::new(State { body, unseen_bytes: 0, has_news: false, is_cut: false })))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -111,7 +113,16 @@ impl Line {
     }
 
     fn broken(&self, error: &MultipartError) -> Failed {
-        if self.lock().unseen_bytes > MAX_UNSEEN_BYTES {
+        let (unseen_bytes, is_cut) = {
+            let state = self.lock();
+            (state.unseen_bytes, state.is_cut)
+        };
+        if is_cut {
+            // A machine that was asleep in mid-upload hears of it. That says nothing against what it sends.
+            let text = format!("the frame did not come whole: {}", error.body_text());
+            return Failed::new(ProblemKind::Unavailable, StatusCode::SERVICE_UNAVAILABLE, text);
+        }
+        if unseen_bytes > MAX_UNSEEN_BYTES {
             let text = format!("what stands before a part has more than {MAX_UNSEEN_BYTES} bytes");
             return Failed::new(ProblemKind::TooLarge, StatusCode::PAYLOAD_TOO_LARGE, text);
         }
@@ -136,9 +147,13 @@ impl HttpBody for Line {
             return Poll::Ready(Some(Err(axum::Error::new(std::io::Error::other("a part has no beginning")))));
         }
         let come = Pin::new(&mut state.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &come {
-            state.unseen_bytes += frame.data_ref().map_or(0, Bytes::len);
-            state.has_news = true;
+        match &come {
+            Poll::Ready(Some(Ok(frame))) => {
+                state.unseen_bytes += frame.data_ref().map_or(0, Bytes::len);
+                state.has_news = true;
+            }
+            Poll::Ready(Some(Err(_))) => state.is_cut = true,
+            Poll::Ready(None) | Poll::Pending => {}
         }
         come
     }
@@ -159,6 +174,25 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_is_cut_says_nothing_against_the_frame() {
+        let begun = part(b"abc").slice(..50);
+        for ended in [Some(Err(std::io::Error::other("it comes too slowly"))), None] {
+            let is_cut = ended.is_some();
+            let pieces = [Ok(begun.clone())].into_iter().chain(ended);
+            let request = Request::put("/").header("Content-Type", "multipart/form-data; boundary=b");
+            let mut parcel =
+                Parcel::open(request.body(Body::from_stream(stream::iter(pieces))).unwrap()).await.unwrap();
+            let failed = match parcel.next().await {
+                Ok(part) => part.unwrap().whole(100).await.err().unwrap(),
+                Err(failed) => failed,
+            };
+            // What says itself that it is whole, and is not, is no frame at all.
+            let expected = if is_cut { (503, ProblemKind::Unavailable) } else { (400, ProblemKind::InvalidInput) };
+            assert_eq!((failed.0.status, failed.0.kind), expected, "{failed:?}");
+        }
+    }
 
     /// A body of these pieces, and how many bytes were taken of it.
     async fn opened(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> (Parcel, Arc<AtomicUsize>) {

@@ -238,6 +238,6 @@ fn an_agent_that_has_refused_a_job_does_not_fit_it() {
     let agent = |id, name| Applicant { id, name, ..self::barn(&blenders, &abilities) };
     let needs = Needs { refused_by: [(barn, "its GPU is gone".to_owned())].into(), ..needs(json!({}), json!({})) };
     assert!(needs.fit(&agent(mill, "mill")).is_ok());
-    let reason = "no agent has what its frames turned out to need: not barn (its GPU is gone)";
+    let reason = "no agent has been able to render it: not barn (its GPU is gone)";
     assert_eq!(why_it_waits(&needs, [agent(barn, "barn")]), [reason]);
 }

@@ -47,7 +47,7 @@ impl fmt::Display for Misfit {
                 let name = devices::denoiser_name(denoiser);
                 write!(f, "has a Blender in which {name} works, by which the scene is denoised")
             }
-            Self::Refused(_) => f.write_str("has what its frames turned out to need"),
+            Self::Refused(_) => f.write_str("has been able to render it"),
             Self::NoDevice { wanted, .. } => write!(f, "has {wanted}"),
             Self::LittleMemory { wanted, .. } => write!(f, "has {} of memory free", String::from(*wanted)),
             Self::NoMoreMemory { ran_out_at_bytes, .. } => {

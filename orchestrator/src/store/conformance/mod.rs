@@ -113,6 +113,8 @@ cases! {
     who_retries_a_job_has_all_agents_asked_again
     nobody_pays_for_a_scene_that_nobody_knew
     a_frame_that_its_device_fails_at_is_tried_so_often
+    a_job_that_an_agent_only_fails_at_is_left_to_others
+    a_job_that_nobody_else_renders_stays_with_the_agent_that_fails_at_it
     a_scene_says_which_of_its_blobs_are_missing
     a_blob_has_one_size
     a_job_needs_a_scene_that_is_all_there
@@ -126,6 +128,7 @@ cases! {
     scripts_run_where_the_job_s_token_is_trusted
     a_job_is_rendered_by_the_blender_of_its_first_lease
     a_job_that_its_first_agent_cannot_render_may_begin_anew
+    a_job_that_was_only_begun_may_begin_anew_with_other_devices
     a_file_wants_the_blender_that_saved_it_or_a_newer_one
     a_lease_goes_on_in_the_blender_that_it_began_in
     a_job_goes_to_agents_that_it_may_go_to

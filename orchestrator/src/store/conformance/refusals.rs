@@ -1,4 +1,4 @@
-//! What follows when an agent finds out that it cannot render a job: nobody pays for it, and it is not asked again at once.
+//! What follows when an agent finds out that it cannot render a job, or fails at it again and again: it is not asked again at once.
 
 use haywain_shared::cause::Cause;
 use haywain_shared::devices::{DeviceFacts, DeviceKind};
@@ -11,7 +11,7 @@ use haywain_shared::scene::{Manifest, SceneId};
 use super::Bench;
 use super::bench::{facts, new_ask, new_job, range};
 use super::options::inspection;
-use crate::queue::retry::REFUSES_FOR;
+use crate::queue::retry::{ASIDE, REFUSES_FOR, STREAK};
 use crate::queue::submission::Limits;
 use crate::store::{JobCommand, Lease, LeaseAsk, NewJob, Registration};
 
@@ -57,7 +57,7 @@ pub(in crate::store) async fn a_job_that_every_agent_refuses_says_why_it_waits(m
     bench.restart().await;
     assert_eq!(asked(&bench, barn).await, None);
     bench.heartbeat(barn, &[]).await;
-    let why = ["no agent has what its frames turned out to need: not barn (device_unavailable it is)"];
+    let why = ["no agent has been able to render it: not barn (device_unavailable it is)"];
     assert_eq!(bench.job(job).await.waits_for, why);
     assert_eq!(bench.job(job).await.state, JobState::Running);
 
@@ -139,4 +139,48 @@ pub(in crate::store) async fn a_frame_that_its_device_fails_at_is_tried_so_often
     bench.fail(&lease, 1, Cause::DeviceUnavailable).await;
     assert_eq!(bench.frames(job).await, ["2", "", "", "1"]);
     assert!(asked(&bench, agent).await.is_some());
+}
+
+pub(in crate::store) async fn a_job_that_an_agent_only_fails_at_is_left_to_others(bench: Bench) {
+    let job = bench.submit(1, 20, 1).await;
+    let (good, bad) = (bench.agent().await, bench.agent().await);
+    let held = bench.lease(good).await;
+    for _ in 0..STREAK {
+        let lease = bench.lease(bad).await;
+        bench.fail(&lease, lease.frames.first().into(), Cause::Crashed).await;
+    }
+    assert_eq!(asked(&bench, bad).await, None);
+    // It is one job that it is no good at.
+    let other = bench.submit(1, 1, 1).await;
+    let lease = bench.lease(bad).await;
+    assert_eq!(lease.job, other);
+    bench.deliver(&lease, 1).await.unwrap();
+    // The others have the rest.
+    bench.deliver(&held, 1).await.unwrap();
+    for _ in 2..=20 {
+        let lease = bench.lease(good).await;
+        bench.deliver(&lease, lease.frames.first().into()).await.unwrap();
+    }
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
+}
+
+pub(in crate::store) async fn a_job_that_nobody_else_renders_stays_with_the_agent_that_fails_at_it(bench: Bench) {
+    bench.submit(1, 20, 1).await;
+    let (idle, bad) = (bench.agent().await, bench.agent().await);
+    for _ in 0..=STREAK {
+        let lease = bench.lease(bad).await;
+        bench.fail(&lease, lease.frames.first().into(), Cause::Crashed).await;
+    }
+    // Now somebody is at it.
+    let held = bench.lease(idle).await;
+    let lease = bench.lease(bad).await;
+    bench.fail(&lease, lease.frames.first().into(), Cause::Crashed).await;
+    assert_eq!(asked(&bench, bad).await, None);
+    // It is forgiven after a while.
+    for _ in 0..ASIDE.as_secs() / 5 {
+        bench.pass(5).await;
+        bench.beat(idle, &held, Some(held.frames.first().into())).await;
+        bench.heartbeat(bad, &[]).await;
+    }
+    assert!(asked(&bench, bad).await.is_some());
 }

@@ -1,12 +1,15 @@
 //! What a job asks of agents: which of them get its frames, and by which of their Blenders.
 
-use haywain_shared::ids::{AgentId, JobId, RequestId};
+use haywain_shared::devices::{DeviceFacts, DeviceKind};
+use haywain_shared::ids::{AgentId, Incarnation, JobId, RequestId};
+use haywain_shared::inspection::FaultKind;
 use haywain_shared::protocol::LeaseStanding;
 use haywain_shared::requirements::Requirements;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, GIB, frame, new_job, range};
-use crate::store::{Lease, NewJob, SceneEntry};
+use super::bench::{Bench, GIB, facts, frame, new_job, range};
+use super::options::inspection;
+use crate::store::{Lease, NewJob, Registration, SceneEntry};
 
 /// A job of ten batches, each of one frame.
 async fn submit(bench: &Bench, requirements: Value) -> JobId {
@@ -60,6 +63,31 @@ pub(in crate::store) async fn a_job_that_its_first_agent_cannot_render_may_begin
     bench.deliver(&begun, begun.frames.first().get().into()).await.unwrap();
     bench.store.complete(begun.id).await.unwrap();
     assert_eq!(bench.job(job).await.blender.as_deref(), Some("5.0.1"), "a frame is done");
+}
+
+pub(in crate::store) async fn a_job_that_was_only_begun_may_begin_anew_with_other_devices(bench: Bench) {
+    let scene = bench.scene().await;
+    let mut seen = inspection(FaultKind::BrokenDrivers);
+    seen.scenes[0].device = Some("CPU".to_owned());
+    seen.scenes[0].faults.clear();
+    bench.store.keep_inspection(scene, seen).await.unwrap();
+    let with_cpu = async |name: &str, version: &str| {
+        let agent = AgentId::generate();
+        let mut told = facts(&[version]);
+        let cpu = DeviceFacts { kind: DeviceKind::Cpu, name: "Some CPU".to_owned(), id: "CPU".to_owned() };
+        told.blenders[0].devices = vec![cpu];
+        let registration = Registration { agent, incarnation: Incarnation(1), name: name.to_owned(), facts: told };
+        bench.store.register(registration).await.unwrap();
+        agent
+    };
+    let (gone, here) = (with_cpu("gone", "5.0.1").await, with_cpu("here", "4.2.0").await);
+    let job = submit(&bench, json!({"blender": ">=3"})).await;
+    let lease = asked(&bench, gone).await.unwrap();
+    assert_eq!(lease.device, Some(DeviceKind::Cpu));
+    assert_eq!(version(&bench, here).await, None);
+    bench.store.leave(gone, Incarnation(1)).await.unwrap();
+    assert_eq!(bench.job(job).await.blender, None);
+    assert_eq!(version(&bench, here).await.as_deref(), Some("4.2.0"));
 }
 
 pub(in crate::store) async fn a_file_wants_the_blender_that_saved_it_or_a_newer_one(mut bench: Bench) {

@@ -20,7 +20,7 @@ use super::refusals;
 use super::shelves::PickyWish;
 use super::writer::Tx;
 use crate::queue::retry::{
-    Decision, FAILURES_TO_SET_ASIDE, History, PICKY, Refusal, SecondOpinion, Wish, decide, sets_aside, wish,
+    Decision, History, PICKY, Refusal, STREAK, SecondOpinion, Streak, Wish, decide, streak, wish,
 };
 use crate::store::{Failure, StoreError};
 
@@ -179,10 +179,11 @@ pub(super) async fn failed(
             leases::let_go(tx, lease, [frame], Fate::Failed).await?;
         }
     }
-    if sets_aside(&latest_of_agent(tx, lease.agent).await?) {
-        agents::set_aside_for_a_while(tx, lease.agent).await?;
+    match streak(&latest_of_agent(tx, lease.agent).await?) {
+        Streak::None => Ok(()),
+        Streak::OnOneJob => refusals::leave_to_others(tx, lease, cause).await,
+        Streak::OnSeveralJobs => agents::set_aside_for_a_while(tx, lease.agent).await,
     }
-    Ok(())
 }
 
 /// Takes an attempt for none.
@@ -250,7 +251,7 @@ async fn second_opinion(tx: &mut Tx, lease: &LeaseRow, company: Company) -> Resu
 async fn latest_of_agent(tx: &mut Tx, agent: AgentId) -> Result<Vec<(JobId, Option<Cause>)>, StoreError> {
     let rows = sqlx::query(LATEST_OF_AGENT)
         .bind(&agent.as_bytes()[..])
-        .bind(as_integer(FAILURES_TO_SET_ASIDE as u64))
+        .bind(as_integer(STREAK as u64))
         .fetch_all(&mut tx.conn)
         .await
         .map_err(database_error)?;

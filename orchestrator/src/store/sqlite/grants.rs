@@ -18,7 +18,7 @@ use super::columns::{
 use super::events::{self, Subject};
 use super::jobs::{CountChange, change_counts};
 use super::leases::LeaseRow;
-use super::needs::{needs, submitter};
+use super::needs::{needs, needs_columns, submitter, submitter_columns};
 use super::shelves::{Shelf, Shelved, delete_range, shelve, take_from_shelf};
 use super::sight;
 use super::writer::Tx;
@@ -34,25 +34,22 @@ const WORTH_ASKING: &str = "/* worth asking for a lease */
     SELECT EXISTS (SELECT 1 FROM jobs WHERE pending > 0 AND control = 'active')
         OR EXISTS (SELECT 1 FROM leases WHERE agent_id = ?1 AND request_id = ?2)
         OR NOT EXISTS (SELECT 1 FROM agents WHERE id = ?1 AND incarnation = ?3) AS worth";
-const BY_REQUEST: &str = "/* lease by request */
+const BY_REQUEST: &str = concat!(
+    "/* lease by request */
     SELECT leases.id, epoch, job_id, scene_id, first, last, leases.generation, leases.ended_ms,
-        frame_timeout_ms, stall_timeout_ms, options, blender, device, inspection IS NULL AS uninspected,
-        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
-        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
-    FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id
-    WHERE agent_id = ?1 AND request_id = ?2";
+        frame_timeout_ms, stall_timeout_ms, options, blender, device, inspection IS NULL AS uninspected, ",
+    submitter_columns!(),
+    " FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id
+    WHERE agent_id = ?1 AND request_id = ?2"
+);
 // In both: ?1 the agent, ?2 now, ?3 whether there are other agents, ?4 the memory that it has, ?5 the latest moment that
 // anything can be waiting for now: what is later is from before the wall's clock was set back.
-const NEXT_JOBS: &str = "/* next jobs to lease from */
-    SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms, options,
-        requirements, pinned, pinned_device, (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by,
-        (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks,
-        (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected,
-        (SELECT json_group_array(json_array(hex(agent_id), until_ms, message))
-            FROM refusals WHERE refusals.job_id = jobs.id) AS refusals,
-        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
-        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
-    FROM jobs
+const NEXT_JOBS: &str = concat!(
+    "/* next jobs to lease from */
+    SELECT id AS job_id, scene_id, priority, created_ms, batch_size, pending, frame_timeout_ms, stall_timeout_ms,
+        (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected, ",
+    needs_columns!(),
+    " FROM jobs
     WHERE pending > 0 AND control = 'active' AND (frame_order = 'any' OR leased = 0)
         AND EXISTS (SELECT 1 FROM ranges WHERE ranges.job_id = jobs.id AND state = 'pending'
             AND (picky_until_ms IS NULL OR picky_until_ms <= ?2 OR picky_until_ms > ?5
@@ -60,7 +57,8 @@ const NEXT_JOBS: &str = "/* next jobs to lease from */
                      AND (min_memory_bytes IS NULL OR min_memory_bytes < ?4))))
         AND (NOT ?3 OR NOT EXISTS (SELECT 1 FROM job_doubts
                  WHERE job_doubts.job_id = jobs.id AND job_doubts.agent_id = ?1 AND until_ms > ?2 AND until_ms <= ?5))
-    ORDER BY priority DESC, created_ms, id LIMIT ?6 OFFSET ?7";
+    ORDER BY priority DESC, created_ms, id LIMIT ?6 OFFSET ?7"
+);
 const NEXT_RANGE: &str = "/* next range to lease */
     SELECT first, last, generation FROM ranges
     WHERE job_id = ?6 AND state = 'pending'
@@ -68,14 +66,13 @@ const NEXT_RANGE: &str = "/* next range to lease */
              OR ((avoid_agent IS NULL OR avoid_agent <> ?1 OR NOT ?3)
                  AND (min_memory_bytes IS NULL OR min_memory_bytes < ?4)))
     ORDER BY first LIMIT 1";
-const JOB_OF_LEASE: &str = "/* job of a lease */
-    SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, options, control, total,
-        requirements, pinned, pinned_device, saved_by, looks, blender, device, inspection IS NULL AS uninspected,
-        (SELECT json_group_array(json_array(hex(agent_id), until_ms, message))
-            FROM refusals WHERE refusals.job_id = jobs.id) AS refusals,
-        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
-        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
-    FROM leases JOIN jobs ON jobs.id = job_id JOIN scenes ON scenes.id = scene_id WHERE epoch = ?1";
+const JOB_OF_LEASE: &str = concat!(
+    "/* job of a lease */
+    SELECT jobs.id AS job_id, scene_id, frame_timeout_ms, stall_timeout_ms, control, total, blender, device,
+        (SELECT inspection IS NULL FROM scenes WHERE scenes.id = scene_id) AS uninspected, ",
+    needs_columns!(),
+    " FROM leases JOIN jobs ON jobs.id = job_id WHERE epoch = ?1"
+);
 const FOLLOWER: &str = "/* lease that follows an ended one */
     SELECT leases.id, leases.epoch FROM leases JOIN lease_frames USING (epoch)
     WHERE follows = ?1 AND ended_ms IS NULL AND lease_frames.frame = ?2";

@@ -28,11 +28,12 @@ const BY_KEY: &str =
     "/* submission by key */ SELECT job_id, body_sha256 FROM idempotency_keys WHERE owner = ?2 AND key = ?1";
 const KEEP_KEY: &str = "/* keep key */
     INSERT INTO idempotency_keys (key, body_sha256, job_id, owner) VALUES (?1, ?2, ?3, ?4)";
-// A job of which nothing is done and nothing in work any more may be begun by another Blender, unless it is known for which kind of
-// device: its first agent may have been one that cannot render it at all.
+// A job of which nothing is done and nothing in work any more may be begun by another Blender and with another kind of device: its first
+// agent may have been one that cannot render it at all, or that is gone.
 const CHANGE_COUNTS: &str = "/* change counts */
     UPDATE jobs SET
-        pinned = CASE WHEN pinned_device IS NULL AND leased + ?3 = 0 AND done + ?4 = 0 THEN NULL ELSE pinned END,
+        pinned = CASE WHEN leased + ?3 = 0 AND done + ?4 = 0 THEN NULL ELSE pinned END,
+        pinned_device = CASE WHEN leased + ?3 = 0 AND done + ?4 = 0 THEN NULL ELSE pinned_device END,
         pending = pending + ?2, leased = leased + ?3, done = done + ?4, failed = failed + ?5,
         waiting_since_ms = CASE WHEN pending + ?2 = 0 THEN NULL WHEN pending = 0 THEN ?6 ELSE waiting_since_ms END,
         started_ms = CASE WHEN ?3 > 0 THEN coalesce(started_ms, ?6) ELSE started_ms END,

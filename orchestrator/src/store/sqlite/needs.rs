@@ -14,22 +14,37 @@ use crate::queue::matching::Needs;
 use crate::queue::submitter::Submitter;
 use crate::store::StoreError;
 
-const NEXT_NEEDS: &str = "/* what the next jobs need */
-    SELECT options, requirements, pinned, pinned_device,
-        (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks,
+/// The columns that [`submitter`] reads, of a row of `jobs`.
+macro_rules! submitter_columns {
+    () => {
+        "(SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
+        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms"
+    };
+}
+pub(super) use submitter_columns;
+
+/// The columns that [`needs`] reads, of a row of `jobs`.
+macro_rules! needs_columns {
+    () => {
+        concat!(
+            "options, requirements, pinned, pinned_device,
         (SELECT saved_by FROM scenes WHERE scenes.id = scene_id) AS saved_by,
+        (SELECT looks FROM scenes WHERE scenes.id = scene_id) AS looks,
         (SELECT json_group_array(json_array(hex(agent_id), until_ms, message))
             FROM refusals WHERE refusals.job_id = jobs.id) AS refusals,
-        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
-        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
-    FROM jobs WHERE pending > 0 AND control = 'active' ORDER BY priority DESC, created_ms, id LIMIT ?1";
-const NEEDS: &str = "/* what a job needs */
-    SELECT options, requirements, pinned, pinned_device, saved_by, looks,
-        (SELECT json_group_array(json_array(hex(agent_id), until_ms, message))
-            FROM refusals WHERE refusals.job_id = jobs.id) AS refusals,
-        (SELECT name FROM tokens WHERE tokens.id = owner) AS submitter,
-        (SELECT revoked_ms FROM tokens WHERE tokens.id = owner) AS submitter_revoked_ms
-    FROM jobs JOIN scenes ON scenes.id = scene_id WHERE jobs.id = ?1";
+        ",
+            $crate::store::sqlite::needs::submitter_columns!()
+        )
+    };
+}
+pub(super) use needs_columns;
+
+const NEXT_NEEDS: &str = concat!(
+    "/* what the next jobs need */ SELECT ",
+    needs_columns!(),
+    " FROM jobs WHERE pending > 0 AND control = 'active' ORDER BY priority DESC, created_ms, id LIMIT ?1"
+);
+const NEEDS: &str = concat!("/* what a job needs */ SELECT ", needs_columns!(), " FROM jobs WHERE id = ?1");
 
 /// What the jobs need that are next to be served.
 pub(super) async fn next(readers: &SqlitePool, now_ms: UnixMs) -> Result<Vec<Needs>, StoreError> {
@@ -44,8 +59,7 @@ pub(super) async fn of_job(readers: &SqlitePool, job: JobId, now_ms: UnixMs) -> 
     row.as_ref().map(|row| needs(row, now_ms)).transpose()
 }
 
-/// What a job needs, from its own columns, those of its token (`submitter`, `submitter_revoked_ms`), `saved_by` and `looks` of its
-/// scene, and the `refusals` of agents.
+/// What a job needs, from a row with [`needs_columns`].
 pub(super) fn needs(row: &SqliteRow, now_ms: UnixMs) -> Result<Needs, StoreError> {
     let pinned = optional_text(row, "pinned")?;
     let looks = optional_text(row, "looks")?;
@@ -63,7 +77,7 @@ pub(super) fn needs(row: &SqliteRow, now_ms: UnixMs) -> Result<Needs, StoreError
     })
 }
 
-/// What a job came by.
+/// What a job came by, from a row with [`submitter_columns`].
 pub(super) fn submitter(row: &SqliteRow) -> Result<Submitter, StoreError> {
     let revoked = optional_integer(row, "submitter_revoked_ms")?.is_some();
     Ok(match optional_text(row, "submitter")? {

@@ -16,18 +16,27 @@ from haywain.bakes import bake_folder, is_packed
 OSL_FILES = (".osl", ".oso", ".h")
 
 
+def copy_contents(source, target):
+    """A folder's files, with nothing but what is in them: the sandbox lets nobody set modes and times."""
+    for folder, _, names in os.walk(source):
+        into = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
+        os.makedirs(into)
+        for name in names:
+            shutil.copyfile(os.path.join(folder, name), os.path.join(into, name))
+
+
 def link_or_copy(source, target):
     try:
         os.symlink(source, target, target_is_directory=True)
     except OSError:  # Windows asks for a privilege.
-        shutil.copytree(source, target)
+        copy_contents(source, target)
 
 
 def own_bake(source, target):
     """A folder of bakes whose index can be written. What it points to is large, and is only read."""
     for name in os.listdir(source):
         if name == "meta":
-            shutil.copytree(os.path.join(source, name), os.path.join(target, name), copy_function=shutil.copyfile)
+            copy_contents(os.path.join(source, name), os.path.join(target, name))
         else:
             link_or_copy(os.path.join(source, name), os.path.join(target, name))
 
