@@ -83,7 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("agent.toml");
         for (text, told) in [
-            ("solts = 1\n", "settings: unknown field: found `solts`, expected `slots` for solts, in "),
+            ("solts = 1\n", "settings: unknown field: found `solts`, expected ``slots`` for solts, in "),
             ("slots = \"many\"\n", "settings: invalid type: found string \"many\", expected u32 for slots, in "),
         ] {
             std::fs::write(&file, text).unwrap();

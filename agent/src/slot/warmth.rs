@@ -175,6 +175,7 @@ impl Berth {
             other => {
                 if let Some(warm) = other {
                     warm.end().await;
+                    self.clear();
                 }
                 let config = household.color_config.as_deref();
                 let blender = self.shop.studio.start(wanted.blender, &self.folder, config, household.scripts).await?;

@@ -145,7 +145,7 @@ fn a_batch_that_finds_no_room_goes_back_and_costs_nothing() {
     let path = farm.render(&json!({"from": 1, "to": 12, "batchSize": 2}));
     let job = farm.wait_for_end(&path);
     assert_eq!(job.state, JobState::Completed, "{job:?}");
-    let crowded = "no room beside the scenes that are being rendered: the batch went back; waiting";
+    let crowded = "no room beside what is being rendered and other programs: the batch went back; waiting";
     assert!(!agent.logged(crowded).is_empty());
     let attempts = farm.attempts(&path);
     assert!(attempts.len() == 12 && attempts.iter().all(|attempt| attempt.cause.is_none()), "{attempts:?}");
